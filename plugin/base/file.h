@@ -1,0 +1,45 @@
+#pragma once
+// Small, whole-file helpers and the owning file descriptor. Checkpoint bytes go through
+// types/source.h instead: they are never read whole.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "plugin/base/result.h"
+
+namespace hubrev {
+
+// Owns a file descriptor.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  ~Fd();
+  Fd(Fd&& other) noexcept;
+  Fd& operator=(Fd&& other) noexcept;
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+enum class Durability {
+  kRename,  // atomic for other processes; the kernel writes it out when it likes
+  kSync,    // on disk when the call returns
+};
+
+// The whole file; an error (invalid_input) when it is larger than `limit` bytes.
+Result<std::string> read_file(const std::string& path, std::uint64_t limit);
+// Writes a temporary file beside `path` (mode 0600) and renames it into place.
+Status write_file_atomic(const std::string& path, std::string_view bytes, Durability durability);
+// Writes all of `bytes` to an open descriptor; `what` names it in the error.
+Status write_all(int fd, std::string_view bytes, std::string_view what);
+// Creates the folder and its missing parents; the last one with mode 0700.
+Status make_private_directory(const std::string& path);
+
+}  // namespace hubrev

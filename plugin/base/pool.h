@@ -1,0 +1,40 @@
+#pragma once
+// Threads. Only this folder and worker/ name Boost.Asio.
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "plugin/base/result.h"
+
+namespace hubrev {
+
+enum class ThreadPriority {
+  kNormal,
+  kLow,  // nice 10 and lowest best-effort IO class: training goes first
+};
+
+// A fixed set of threads. Tasks may block. Thread-safe; must outlive whoever waits on it.
+class ThreadPool {
+ public:
+  ThreadPool(std::size_t threads, ThreadPriority priority);
+  ~ThreadPool();  // waits for what was posted
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  void post(std::function<void()> task);
+  // Runs all tasks on the pool and blocks until every one has ended. Must not be called from one
+  // of this pool's own threads (it would wait for itself). An exception in a task becomes
+  // kInternal. Results are in the order of the tasks.
+  std::vector<Status> run_all(std::vector<std::function<Status()>> tasks);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Lowers or keeps the calling thread's CPU and IO priority. Best effort.
+void set_thread_priority(ThreadPriority priority);
+
+}  // namespace hubrev

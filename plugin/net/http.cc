@@ -1,0 +1,181 @@
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "plugin/net/http.h"
+
+namespace hubrev {
+namespace {
+
+using nlohmann::json;
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  std::transform(result.begin(), result.end(), result.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return result;
+}
+
+ErrorKind kind_from_status(int status) {
+  switch (status) {
+    case 401:
+    case 403:
+      return ErrorKind::kAuth;
+    case 404:
+    case 410:
+      return ErrorKind::kNotFound;
+    case 408:
+      return ErrorKind::kServer;
+    case 409:
+    case 412:
+      return ErrorKind::kConflict;
+    case 429:
+      return ErrorKind::kRateLimited;
+    case 501:  // "does not do this", and the two storage limits of LFS: no retry helps
+    case 507:
+    case 509:
+      return ErrorKind::kRejected;
+    default:
+      return status >= 500 ? ErrorKind::kServer : ErrorKind::kRejected;
+  }
+}
+
+void append_text(std::string& text, const json& value) {
+  if (!value.is_string()) return;
+  if (!text.empty()) text += "; ";
+  text += value.get_ref<const std::string&>();
+}
+
+// The forms an error body takes: {"error": str | [str]}, {"error", "error_description"},
+// {"errors": [{"message"}]}, {"message"} (LFS).
+std::string text_from_body(const std::string& body) {
+  const json parsed = json::parse(body, nullptr, false);
+  std::string text;
+  if (parsed.is_object()) {
+    if (const auto error = parsed.find("error"); error != parsed.end()) {
+      append_text(text, *error);
+      if (error->is_array()) {
+        for (const json& one : *error) append_text(text, one);
+      }
+    }
+    if (const auto more = parsed.find("error_description"); more != parsed.end()) {
+      append_text(text, *more);
+    }
+    if (const auto errors = parsed.find("errors"); errors != parsed.end() && errors->is_array()) {
+      for (const json& one : *errors) {
+        append_text(text, one.is_object() ? one.value("message", json()) : one);
+      }
+    }
+    if (const auto message = parsed.find("message"); message != parsed.end() && text.empty()) {
+      append_text(text, *message);
+    }
+    return text;
+  }
+  // Plain text is worth showing, a page of HTML is not.
+  constexpr std::size_t kLongest = 500;
+  if (body.find('<') == std::string::npos) text = body.substr(0, kLongest);
+  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.pop_back();
+  return text;
+}
+
+std::optional<long> parse_long(std::string_view text) {
+  long value = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (code != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
+  return value;
+}
+
+// `RateLimit: "api";r=<left>;t=<seconds to reset>` (draft-ietf-httpapi-ratelimit-headers). An empty
+// bucket (r=0) refills after t seconds; with r>0 another limit was hit, and only Retry-After tells.
+std::optional<std::chrono::milliseconds> pause_from_headers(const HttpResponse& response) {
+  std::optional<long> left;
+  std::optional<long> reset;
+  std::string_view rest = response.header("ratelimit");
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find(';'), rest.size());
+    std::string_view item = rest.substr(0, end);
+    while (item.starts_with(' ')) item.remove_prefix(1);
+    if (item.starts_with("r=")) left = parse_long(item.substr(2));
+    if (item.starts_with("t=")) reset = parse_long(item.substr(2));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  if (response.status == 429 && left == 0 && reset) return std::chrono::seconds(*reset + 1);
+  if (const auto seconds = parse_long(response.header("retry-after"))) {
+    return std::chrono::seconds(*seconds);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string_view HttpResponse::header(std::string_view name) const {
+  for (const auto& [key, value] : headers) {
+    if (key == name) return value;
+  }
+  return {};
+}
+
+Error error_from_response(const HttpResponse& response, std::string_view what) {
+  std::string text(response.header("x-error-message"));
+  if (text.empty()) text = text_from_body(response.body);
+  Error error = make_error(kind_from_status(response.status),
+                           std::string(what) + ": the server answered " +
+                               std::to_string(response.status) + (text.empty() ? "" : ": " + text));
+  error.http_status = response.status;
+  error.retry_after = pause_from_headers(response);
+  for (const char* name : {"x-request-id", "x-amzn-trace-id", "x-amz-cf-id"}) {
+    if (error.request_id.empty()) error.request_id = response.header(name);
+  }
+  if (!error.request_id.empty()) error.message += " (request id " + error.request_id + ")";
+  return error;
+}
+
+Result<HttpResponse> send_expecting_success(HttpClient& client, const HttpRequest& request,
+                                            std::string_view what, const std::stop_token& stop) {
+  auto response = client.send(request, stop);
+  if (!response.ok()) return with_context(std::move(response).error(), what);
+  if (response->status < 200 || response->status > 299) return error_from_response(*response, what);
+  return response;
+}
+
+std::string display_url(std::string_view url) {
+  url = url.substr(0, url.find_first_of("?#"));
+  const std::size_t scheme = url.find("://");
+  if (scheme == std::string_view::npos) return std::string(url);
+  const std::size_t authority = scheme + 3;
+  const std::size_t path = std::min(url.find('/', authority), url.size());
+  const std::size_t at = url.substr(0, path).rfind('@');
+  if (at == std::string_view::npos || at < authority) return std::string(url);
+  return std::string(url.substr(0, authority)) + std::string(url.substr(at + 1));
+}
+
+std::string percent_encode(std::string_view text) {
+  static constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string encoded;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 || c == '-' || c == '_' || c == '.' || c == '~') {
+      encoded += c;
+    } else {
+      encoded += '%';
+      encoded += kDigits[byte >> 4];
+      encoded += kDigits[byte & 15];
+    }
+  }
+  return encoded;
+}
+
+std::string url_host(std::string_view url) {
+  const std::string shown = display_url(url);
+  const std::size_t scheme = shown.find("://");
+  if (scheme == std::string::npos) return "";
+  const std::size_t begin = scheme + 3;
+  std::string host = lower(std::string_view(shown).substr(begin, shown.find('/', begin) - begin));
+  const std::string name = lower(std::string_view(shown).substr(0, scheme));
+  const std::string standard_port = name == "https" ? ":443" : ":80";
+  if (host.ends_with(standard_port)) host.resize(host.size() - standard_port.size());
+  return host;
+}
+
+}  // namespace hubrev

@@ -1,0 +1,90 @@
+#pragma once
+// One HTTP request and its answer. HttpClient is the second of the worker's two interfaces.
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "plugin/base/result.h"
+#include "plugin/base/secret.h"
+#include "plugin/types/source.h"
+
+namespace hubrev {
+
+using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
+
+enum class AuthScheme {
+  kBearer,  // REST and LFS
+  kBasic,   // git: any user name, the token as password
+};
+
+// Sent pre-emptively, to the host of the request's URL and to no other.
+struct Credential {
+  AuthScheme scheme = AuthScheme::kBearer;
+  Secret token;
+};
+
+struct HttpRequest {
+  std::string method = "GET";
+  std::string url;
+  HttpHeaders headers;                   // without Authorization unless a server dictated it
+  std::optional<Credential> credential;  // absent for pre-signed URLs
+  std::optional<Source> body;            // sent with Content-Length; rewound when sent again
+  // Longest answer body kept in memory; a longer one is an error (rejected).
+  std::uint64_t max_response_bytes = 16ull << 20;
+  std::atomic<std::uint64_t>* sent = nullptr;  // counts body bytes put on the wire; may be null
+};
+
+struct HttpResponse {
+  int status = 0;
+  HttpHeaders headers;  // names in lower case
+  std::string body;
+  // The value of the first header of that (lower-case) name; "" when absent.
+  std::string_view header(std::string_view name) const;
+};
+
+class HttpClient {
+ public:
+  virtual ~HttpClient() = default;
+  // Blocks until the whole answer is here. Any status is a success of this call; an Error means
+  // there was no answer (network, timeout, cancelled). Follows redirects on the same host only.
+  // Thread-safe. Does not retry.
+  virtual Result<HttpResponse> send(const HttpRequest& request, const std::stop_token& stop) = 0;
+};
+
+struct HttpSettings {
+  std::chrono::milliseconds connect_timeout{10'000};
+  std::chrono::milliseconds stall_timeout{60'000};  // no byte in either direction for this long
+  std::string user_agent;
+};
+
+// The HttpClient that talks to a network, over libcurl. Proxy and CA settings come from the usual
+// environment variables (HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE).
+// Connections are kept alive and reused.
+std::unique_ptr<HttpClient> make_curl_client(HttpSettings settings);
+
+// The Error that a non-2xx answer stands for: its kind from the status, its text from the Hub's
+// error headers and body forms, the pause the server asked for, its request id. `what` names the
+// call, e.g. "creating repository a/b". Source: docs of the Hub's API errors and rate limits.
+Error error_from_response(const HttpResponse& response, std::string_view what);
+
+// send() and then error_from_response() unless the status is 2xx.
+Result<HttpResponse> send_expecting_success(HttpClient& client, const HttpRequest& request,
+                                            std::string_view what, const std::stop_token& stop);
+
+// The URL without its query (pre-signed URLs carry their signature there) and user info; for
+// messages.
+std::string display_url(std::string_view url);
+// Everything but unreserved characters as %XX, '/' too: for one path segment.
+std::string percent_encode(std::string_view text);
+// "host[:port]" in lower case, default ports dropped; "" when the URL has none.
+std::string url_host(std::string_view url);
+
+}  // namespace hubrev

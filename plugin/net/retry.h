@@ -1,0 +1,62 @@
+#pragma once
+// The one retry loop. Nobody else sleeps and tries again.
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <utility>
+
+#include "plugin/base/clock.h"
+#include "plugin/base/result.h"
+
+namespace hubrev {
+
+struct RetryPolicy {
+  int max_retries = 8;                             // after the first attempt
+  std::chrono::milliseconds first_delay{1000};     // doubles each time
+  std::chrono::milliseconds max_delay{60'000};     // of our own back-off
+  std::chrono::milliseconds max_retry_after{3'700'000};  // a longer wish of the server is an error
+};
+
+// The pause before attempt number `attempt` (1 = first retry). The server's `retry_after` is a
+// floor; jitter in [0, 1) adds up to half of our own back-off above it. Pure.
+std::chrono::milliseconds next_delay(int attempt, const RetryPolicy& policy,
+                                     std::optional<std::chrono::milliseconds> retry_after,
+                                     double jitter);
+
+// Uniform in [0, 1). Thread-safe.
+double random_jitter();
+
+struct RetryContext {
+  Clock* clock = nullptr;
+  RetryPolicy policy;
+  // Told before each pause; for the log. May be empty.
+  std::function<void(const Error&, std::chrono::milliseconds)> on_retry;
+};
+
+// Calls op() until it succeeds, fails for good, or the policy is exhausted. Checks `stop` before
+// every attempt, so a cancelled caller touches the remote no more. op must be safe to repeat.
+template <typename Op>
+auto with_retry(const RetryContext& context, const std::stop_token& stop, Op&& op) -> decltype(op()) {
+  for (int attempt = 1;; ++attempt) {
+    if (stop.stop_requested()) return make_error(ErrorKind::kCancelled, "cancelled");
+    auto result = op();
+    if (result.ok()) return result;
+    const Error& error = result.error();
+    if (!retryable(error.kind)) return result;
+    if (attempt > context.policy.max_retries) {
+      Error last = error;
+      last.message += " (gave up after " + std::to_string(attempt) + " attempts)";
+      return last;
+    }
+    if (error.retry_after && *error.retry_after > context.policy.max_retry_after) return result;
+    const auto delay = next_delay(attempt, context.policy, error.retry_after, random_jitter());
+    if (context.on_retry) context.on_retry(error, delay);
+    HUBREV_CHECK(context.clock->sleep_for(delay, stop));
+  }
+}
+
+}  // namespace hubrev

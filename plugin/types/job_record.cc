@@ -1,0 +1,201 @@
+#include "plugin/types/job_record.h"
+
+#include <array>
+#include <exception>
+#include <utility>
+
+namespace hubrev {
+namespace {
+
+using nlohmann::json;
+
+template <typename E, std::size_t kCount>
+using Names = std::array<std::pair<E, std::string_view>, kCount>;
+
+constexpr Names<JobState, 9> kStates = {{
+    {JobState::kQueued, "queued"},
+    {JobState::kFixing, "fixing"},
+    {JobState::kUploading, "uploading"},
+    {JobState::kPushing, "pushing"},
+    {JobState::kConfirming, "confirming"},
+    {JobState::kDone, "done"},
+    {JobState::kFailed, "failed"},
+    {JobState::kCancelled, "cancelled"},
+    {JobState::kSuperseded, "superseded"},
+}};
+
+constexpr Names<FreezeMethod, 3> kMethods = {{
+    {FreezeMethod::kReflink, "reflink"},
+    {FreezeMethod::kHardLink, "hardlink"},
+    {FreezeMethod::kCopy, "copy"},
+}};
+
+constexpr Names<FixOutcome, 3> kOutcomes = {{
+    {FixOutcome::kApplied, "applied"},
+    {FixOutcome::kUnchanged, "unchanged"},
+    {FixOutcome::kSkipped, "skipped"},
+}};
+
+template <typename E, std::size_t kCount>
+std::string_view name_of(const Names<E, kCount>& names, E value) {
+  for (const auto& [v, name] : names) {
+    if (v == value) return name;
+  }
+  return names.front().second;
+}
+
+template <typename E, std::size_t kCount>
+std::optional<E> value_of(const Names<E, kCount>& names, std::string_view text) {
+  for (const auto& [v, name] : names) {
+    if (name == text) return v;
+  }
+  return std::nullopt;
+}
+
+json frozen_to_json(const FrozenFile& file) {
+  return {{"path", file.path},
+          {"method", name_of(kMethods, file.method)},
+          {"inode", file.stamp.inode},
+          {"size", file.stamp.size},
+          {"mtime_ns", file.stamp.mtime_ns}};
+}
+
+FrozenFile frozen_from_json(const json& j) {
+  FrozenFile file;
+  file.path = j.at("path").get<std::string>();
+  const auto method = value_of(kMethods, j.at("method").get<std::string>());
+  if (!method) throw std::invalid_argument("unknown freeze method");
+  file.method = *method;
+  j.at("inode").get_to(file.stamp.inode);
+  j.at("size").get_to(file.stamp.size);
+  j.at("mtime_ns").get_to(file.stamp.mtime_ns);
+  return file;
+}
+
+json fix_to_json(const FixReport& fix) {
+  return {{"name", fix.name},
+          {"outcome", name_of(kOutcomes, fix.outcome)},
+          {"detail", fix.detail},
+          {"files", fix.files}};
+}
+
+FixReport fix_from_json(const json& j) {
+  FixReport fix;
+  fix.name = j.at("name").get<std::string>();
+  const auto outcome = value_of(kOutcomes, j.at("outcome").get<std::string>());
+  if (!outcome) throw std::invalid_argument("unknown fix outcome");
+  fix.outcome = *outcome;
+  fix.detail = j.at("detail").get<std::string>();
+  j.at("files").get_to(fix.files);
+  return fix;
+}
+
+json error_to_json(const Error& error) {
+  return {{"kind", to_string(error.kind)},
+          {"message", error.message},
+          {"http_status", error.http_status},
+          {"request_id", error.request_id}};
+}
+
+Error error_from_json(const json& j) {
+  Error error;
+  error.kind = error_kind_from_string(j.at("kind").get<std::string>()).value_or(ErrorKind::kInternal);
+  error.message = j.at("message").get<std::string>();
+  error.http_status = j.value("http_status", 0);
+  error.request_id = j.value("request_id", "");
+  return error;
+}
+
+template <typename T>
+json optional_to_json(const std::optional<T>& value) {
+  return value ? json(*value) : json(nullptr);
+}
+
+template <typename T>
+void optional_from_json(const json& j, const char* key, std::optional<T>& value) {
+  if (const auto at = j.find(key); at != j.end() && !at->is_null()) value = at->get<T>();
+}
+
+JobRecord parse(const json& j) {
+  JobRecord r;
+  r.id = j.at("id").get<std::string>();
+  r.revision = j.at("revision").get<std::string>();
+  r.directory = j.at("directory").get<std::string>();
+  optional_from_json(j, "step", r.step);
+  optional_from_json(j, "epoch", r.epoch);
+  optional_from_json(j, "eos_token_id", r.eos_token_id);
+  for (const auto& [name, value] : j.at("metrics").items()) {
+    // JSON has no NaN; a metric that was not a number is stored as null.
+    if (value.is_number()) r.metrics[name] = value.get<double>();
+  }
+  j.at("created_ms").get_to(r.created_ms);
+  r.settings = j.at("settings");
+  for (const json& file : j.at("frozen")) r.frozen.push_back(frozen_from_json(file));
+  j.at("excluded").get_to(r.excluded);
+  const auto state = job_state_from_string(j.at("state").get<std::string>());
+  if (!state) throw std::invalid_argument("unknown state");
+  r.state = *state;
+  if (const json& error = j.at("error"); !error.is_null()) r.error = error_from_json(error);
+  for (const json& fix : j.at("fixes")) r.fixes.push_back(fix_from_json(fix));
+  j.at("warnings").get_to(r.warnings);
+  j.at("commit").get_to(r.commit);
+  j.at("updated_ms").get_to(r.updated_ms);
+  j.at("freeze_ms").get_to(r.freeze_ms);
+  j.at("push_seconds").get_to(r.push_seconds);
+  j.at("bytes_total").get_to(r.bytes_total);
+  j.at("bytes_sent").get_to(r.bytes_sent);
+  j.at("bytes_present").get_to(r.bytes_present);
+  j.at("attempts").get_to(r.attempts);
+  return r;
+}
+
+}  // namespace
+
+std::string_view to_string(JobState state) { return name_of(kStates, state); }
+
+std::optional<JobState> job_state_from_string(std::string_view name) {
+  return value_of(kStates, name);
+}
+
+bool is_final(JobState state) { return state >= JobState::kDone; }
+
+json to_json(const JobRecord& r) {
+  json frozen = json::array();
+  for (const FrozenFile& file : r.frozen) frozen.push_back(frozen_to_json(file));
+  json fixes = json::array();
+  for (const FixReport& fix : r.fixes) fixes.push_back(fix_to_json(fix));
+  return {{"id", r.id},
+          {"revision", r.revision},
+          {"directory", r.directory},
+          {"step", optional_to_json(r.step)},
+          {"epoch", optional_to_json(r.epoch)},
+          {"metrics", r.metrics},
+          {"eos_token_id", optional_to_json(r.eos_token_id)},
+          {"created_ms", r.created_ms},
+          {"settings", r.settings},
+          {"frozen", std::move(frozen)},
+          {"excluded", r.excluded},
+          {"state", to_string(r.state)},
+          {"error", r.error ? error_to_json(*r.error) : json(nullptr)},
+          {"fixes", std::move(fixes)},
+          {"warnings", r.warnings},
+          {"commit", r.commit},
+          {"updated_ms", r.updated_ms},
+          {"freeze_ms", r.freeze_ms},
+          {"push_seconds", r.push_seconds},
+          {"bytes_total", r.bytes_total},
+          {"bytes_sent", r.bytes_sent},
+          {"bytes_present", r.bytes_present},
+          {"attempts", r.attempts}};
+}
+
+Result<JobRecord> job_record_from_json(std::string_view text) {
+  try {
+    return parse(json::parse(text));
+  } catch (const std::exception& e) {
+    // nlohmann reports both syntax and type errors by exception.
+    return make_error(ErrorKind::kCorrupt, std::string("not a job record: ") + e.what());
+  }
+}
+
+}  // namespace hubrev

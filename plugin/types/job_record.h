@@ -1,0 +1,75 @@
+#pragma once
+// The durable record of one job: what is needed to finish it in another process, and what a person
+// wants to know about it. Stored as JSON in the spool. Never holds a token.
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "plugin/base/result.h"
+#include "plugin/types/snapshot.h"
+
+namespace hubrev {
+
+// Ordered as a job passes through them; the last four are final.
+enum class JobState {
+  kQueued,      // frozen and recorded, waiting for a lane
+  kFixing,      // completeness check, fixes, shards, plan
+  kUploading,   // hash, LFS batch, PUT, verify
+  kPushing,     // commit and push
+  kConfirming,  // asking the server what the branch points to
+  kDone,
+  kFailed,
+  kCancelled,
+  kSuperseded,  // a later save of the same revision took its place
+};
+
+std::string_view to_string(JobState state);
+std::optional<JobState> job_state_from_string(std::string_view name);
+bool is_final(JobState state);
+
+// What one fix did.
+enum class FixOutcome { kApplied, kUnchanged, kSkipped };
+struct FixReport {
+  std::string name;  // "eos", "use_cache", "card", "contents", "shards"
+  FixOutcome outcome = FixOutcome::kUnchanged;
+  std::string detail;              // one sentence: what changed, or why not
+  std::vector<std::string> files;  // paths in the revision that were changed
+};
+
+struct JobRecord {
+  std::string id;        // unique in the spool and sortable by creation
+  std::string revision;  // branch name
+  std::string directory;  // the checkpoint's absolute path when it was frozen
+  std::optional<std::int64_t> step;
+  std::optional<double> epoch;
+  std::map<std::string, double> metrics;         // of this step, e.g. eval_loss
+  std::optional<std::int64_t> eos_token_id;      // the live tokenizer's, where there was one
+  std::int64_t created_ms = 0;                   // unix milliseconds; the commit's time
+  nlohmann::json settings = nlohmann::json::object();  // effective settings when submitted
+  std::vector<FrozenFile> frozen;
+  std::vector<std::string> excluded;             // left out by `contents`, paths in the checkpoint
+
+  JobState state = JobState::kQueued;
+  std::optional<Error> error;       // of the last attempt
+  std::vector<FixReport> fixes;
+  std::vector<std::string> warnings;
+  std::string commit;               // hexadecimal id, once made
+  std::int64_t updated_ms = 0;      // last change of this record
+  double freeze_ms = 0;             // milliseconds that the caller of submit() waited
+  double push_seconds = 0;          // from leaving the queue to confirmed
+  std::uint64_t bytes_total = 0;    // of all files of the revision
+  std::uint64_t bytes_sent = 0;     // LFS bodies
+  std::uint64_t bytes_present = 0;  // LFS objects that the server already had
+  int attempts = 0;                 // times a worker took it up
+};
+
+nlohmann::json to_json(const JobRecord& record);
+// kCorrupt with what is wrong when the text is no such record.
+Result<JobRecord> job_record_from_json(std::string_view text);
+
+}  // namespace hubrev

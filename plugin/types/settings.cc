@@ -1,0 +1,230 @@
+#include "plugin/types/settings.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <numeric>
+
+namespace hubrev {
+namespace {
+
+using nlohmann::json;
+
+const json& properties() {
+  static const json schema = json::parse(settings_schema());
+  return schema.at("properties");
+}
+
+Error config_error(std::string message) {
+  return make_error(ErrorKind::kConfig, std::move(message));
+}
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t substitution = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitution});
+    }
+  }
+  return row[b.size()];
+}
+
+std::string nearest_key(std::string_view key) {
+  std::string best;
+  std::size_t best_distance = std::numeric_limits<std::size_t>::max();
+  for (const auto& [known, rule] : properties().items()) {
+    if (const std::size_t distance = edit_distance(key, known); distance < best_distance) {
+      best_distance = distance;
+      best = known;
+    }
+  }
+  return best;
+}
+
+bool has_type(const json& value, std::string_view type) {
+  if (type == "string") return value.is_string();
+  if (type == "integer") return value.is_number_integer();
+  if (type == "number") return value.is_number();
+  if (type == "boolean") return value.is_boolean();
+  if (type == "null") return value.is_null();
+  if (type == "array") {
+    return value.is_array() &&
+           std::all_of(value.begin(), value.end(), [](const json& v) { return v.is_string(); });
+  }
+  return false;
+}
+
+std::string join_values(const json& values) {
+  std::string text;
+  for (const json& value : values) {
+    if (!text.empty()) text += ", ";
+    text += value.is_string() ? value.get<std::string>() : value.dump();
+  }
+  return text;
+}
+
+Status check_value(const std::string& key, const json& value, const json& rule,
+                   const std::string& where) {
+  const json& declared = rule.at("type");
+  const json types = declared.is_array() ? declared : json::array({declared});
+  const bool type_ok = std::any_of(types.begin(), types.end(), [&](const json& type) {
+    return has_type(value, type.get_ref<const std::string&>());
+  });
+  if (!type_ok) {
+    const std::string expected = join_values(types) == "array" ? "a list of strings" : join_values(types);
+    return config_error(where + "'" + key + "' must be " + expected + ", not " + value.dump());
+  }
+  if (const auto choices = rule.find("enum"); choices != rule.end()) {
+    if (std::find(choices->begin(), choices->end(), value) == choices->end()) {
+      return config_error(where + "'" + key + "' must be one of " + join_values(*choices) +
+                          ", not " + value.dump());
+    }
+  }
+  if (value.is_number()) {
+    const double number = value.get<double>();
+    if (number < rule.value("minimum", -HUGE_VAL) || number > rule.value("maximum", HUGE_VAL)) {
+      return config_error(where + "'" + key + "' must be between " + rule["minimum"].dump() +
+                          " and " + rule["maximum"].dump() + ", not " + value.dump());
+    }
+  }
+  return {};
+}
+
+constexpr std::array<std::pair<std::string_view, double>, 7> kUnits = {{
+    {"KiB", 1024.0},
+    {"MiB", 1024.0 * 1024},
+    {"GiB", 1024.0 * 1024 * 1024},
+    {"KB", 1e3},
+    {"MB", 1e6},
+    {"GB", 1e9},
+    {"B", 1.0},
+}};
+
+Result<std::uint64_t> parse_size(const json& value) {
+  constexpr std::uint64_t kSmallest = 1024;
+  double bytes = 0;
+  if (value.is_number_integer()) {
+    bytes = value.get<double>();
+  } else {
+    std::string_view text = value.get_ref<const std::string&>();
+    double factor = 1;
+    for (const auto& [unit, size] : kUnits) {
+      if (text.ends_with(unit)) {
+        text.remove_suffix(unit.size());
+        factor = size;
+        break;
+      }
+    }
+    while (text.ends_with(' ')) text.remove_suffix(1);
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), bytes);
+    if (code != std::errc() || end != text.data() + text.size()) bytes = -1;
+    bytes *= factor;
+  }
+  if (!(bytes >= kSmallest && bytes < 9e18)) {
+    return config_error("'max_shard_size' must be a size of at least 1 KiB such as 4.5GB, not " +
+                        value.dump());
+  }
+  return static_cast<std::uint64_t>(bytes);
+}
+
+template <typename E>
+E choice(const json& all, const char* key, std::initializer_list<std::pair<const char*, E>> values) {
+  const auto& text = all.at(key).get_ref<const std::string&>();
+  for (const auto& [name, value] : values) {
+    if (text == name) return value;
+  }
+  return values.begin()->second;  // unreachable: check_settings saw the enum
+}
+
+std::chrono::milliseconds seconds(const json& all, const char* key) {
+  return std::chrono::milliseconds(static_cast<std::int64_t>(all.at(key).get<double>() * 1000));
+}
+
+}  // namespace
+
+json default_settings() {
+  json all = json::object();
+  for (const auto& [key, rule] : properties().items()) all[key] = rule.at("default");
+  return all;
+}
+
+Status check_settings(const json& partial, std::string_view origin) {
+  const std::string where = std::string(origin) + ": ";
+  if (!partial.is_object()) return config_error(where + "settings must be a JSON object");
+  for (const auto& [key, value] : partial.items()) {
+    if (key.find("token") != std::string::npos) {
+      return config_error(where + "'" + key +
+                          "' is refused: tokens are never settings; set HF_TOKEN instead");
+    }
+    const auto rule = properties().find(key);
+    if (rule == properties().end()) {
+      return config_error(where + "unknown setting '" + key + "'; did you mean '" +
+                          nearest_key(key) + "'?");
+    }
+    HUBREV_CHECK(check_value(key, value, *rule, where));
+  }
+  return {};
+}
+
+Result<Settings> parse_settings(const json& partial) {
+  HUBREV_CHECK(check_settings(partial, "settings"));
+  json all = default_settings();
+  all.update(partial);
+
+  Settings s;
+  s.repo_id = all.at("repo_id");
+  s.endpoint = all.at("endpoint");
+  while (s.endpoint.ends_with('/')) s.endpoint.pop_back();
+  if (!s.endpoint.starts_with("http://") && !s.endpoint.starts_with("https://")) {
+    return config_error("'endpoint' must start with https:// or http://, not \"" + s.endpoint + "\"");
+  }
+  if (s.endpoint.find('@') != std::string::npos) {
+    return config_error("'endpoint' must not hold credentials; set HF_TOKEN instead");
+  }
+  if (!s.repo_id.empty()) HUBREV_CHECK(check_repo_id(s.repo_id));
+  s.provider = choice<ProviderChoice>(all, "provider",
+                                      {{"auto", ProviderChoice::kAuto},
+                                       {"hub", ProviderChoice::kHub},
+                                       {"git", ProviderChoice::kGit}});
+  if (!all.at("private").is_null()) s.private_repo = all.at("private").get<bool>();
+  s.revision = all.at("revision");
+  s.revision_template = all.at("revision_template");
+  s.if_exists = choice<ExistingRevision>(
+      all, "if_exists",
+      {{"replace", ExistingRevision::kReplace}, {"fail", ExistingRevision::kFail}});
+  s.offline = all.at("offline");
+  s.contents = choice<Contents>(
+      all, "contents", {{"inference", Contents::kInference}, {"full", Contents::kFull}});
+  s.eos = choice<EosPolicy>(all, "eos",
+                            {{"align", EosPolicy::kAlign},
+                             {"replace", EosPolicy::kReplace},
+                             {"off", EosPolicy::kOff}});
+  s.use_cache = choice<UseCachePolicy>(
+      all, "use_cache", {{"restore", UseCachePolicy::kRestore}, {"off", UseCachePolicy::kOff}});
+  s.card = choice<CardPolicy>(all, "card",
+                              {{"complete", CardPolicy::kComplete}, {"off", CardPolicy::kOff}});
+  HUBREV_TRY(s.max_shard_size, parse_size(all.at("max_shard_size")));
+  all.at("tags").get_to(s.tags);
+  all.at("datasets").get_to(s.datasets);
+  s.base_model = all.at("base_model");
+  s.license = all.at("license");
+  s.spool_dir = all.at("spool_dir");
+  s.concurrency = all.at("concurrency").get<std::size_t>();
+  s.priority = choice<ThreadPriority>(
+      all, "priority", {{"low", ThreadPriority::kLow}, {"normal", ThreadPriority::kNormal}});
+  s.max_retries = all.at("max_retries");
+  s.retry_max_delay = seconds(all, "retry_max_delay");
+  s.connect_timeout = seconds(all, "connect_timeout");
+  s.stall_timeout = seconds(all, "stall_timeout");
+  return s;
+}
+
+}  // namespace hubrev

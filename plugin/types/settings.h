@@ -1,0 +1,81 @@
+#pragma once
+// The settings: every key, its meaning, unit and default stand in configs/schema.json, which is
+// compiled in. This file only gives them C++ types.
+
+#include <chrono>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "plugin/base/pool.h"
+#include "plugin/base/result.h"
+
+namespace hubrev {
+
+enum class ProviderChoice { kAuto, kHub, kGit };
+enum class Contents { kInference, kFull };
+enum class EosPolicy { kAlign, kReplace, kOff };
+enum class UseCachePolicy { kRestore, kOff };
+enum class CardPolicy { kComplete, kOff };
+enum class ExistingRevision { kReplace, kFail };
+
+struct Settings {
+  std::string repo_id;
+  std::string endpoint;
+  ProviderChoice provider = ProviderChoice::kAuto;
+  std::optional<bool> private_repo;
+  std::string revision;           // prefix; "" for none
+  std::string revision_template;  // "" for the default
+  ExistingRevision if_exists = ExistingRevision::kReplace;
+  bool offline = false;
+
+  Contents contents = Contents::kInference;
+  EosPolicy eos = EosPolicy::kAlign;
+  UseCachePolicy use_cache = UseCachePolicy::kRestore;
+  CardPolicy card = CardPolicy::kComplete;
+  std::uint64_t max_shard_size = 0;  // bytes
+  std::vector<std::string> tags;
+  std::vector<std::string> datasets;
+  std::string base_model;
+  std::string license;
+
+  std::string spool_dir;  // "" for <output_dir>/_hub_revisions
+  std::size_t concurrency = 0;
+  ThreadPriority priority = ThreadPriority::kLow;
+  int max_retries = 0;
+  std::chrono::milliseconds retry_max_delay{0};
+  std::chrono::milliseconds connect_timeout{0};
+  std::chrono::milliseconds stall_timeout{0};
+};
+
+// configs/schema.json, word for word.
+std::string_view settings_schema();
+// Every key with its default value.
+nlohmann::json default_settings();
+// Checks keys, types, ranges and choices of a partial settings object. kConfig names `origin`, the
+// key and the remedy; an unknown key names the nearest known one; a token is refused.
+Status check_settings(const nlohmann::json& partial, std::string_view origin);
+// The typed form of defaults overlaid with `partial` (checked first).
+Result<Settings> parse_settings(const nlohmann::json& partial);
+
+// What a revision's name is made from.
+struct RevisionFields {
+  std::string prefix;                // Settings::revision
+  std::int64_t step = 0;
+  std::optional<double> epoch;
+  std::string run;                   // the search trial's folder, "run-3"; "" outside a search
+};
+// The template with its placeholders filled: {revision}, {step}, {step:09d}, {epoch}, {run}.
+// kConfig when a placeholder is unknown or the outcome is no valid branch name.
+Result<std::string> render_revision(const Settings& settings, const RevisionFields& fields);
+
+// Rules of git check-ref-format for a branch, and of the Hub (no leading "refs/").
+Status check_revision_name(std::string_view revision);
+// The Hub's rule: [namespace/]name of [A-Za-z0-9._-], at most 96, no "--" or "..", no leading or
+// trailing '-' or '.', no ".git" at the end.
+Status check_repo_id(std::string_view repo_id);
+
+}  // namespace hubrev
