@@ -1,0 +1,111 @@
+"""Smart HTTP: every request is handed to the real `git http-backend` (a CGI program).
+
+Bodies stream both ways, so a push of any size needs no memory here. The request is pumped in
+while the answer is read, because git may answer before it has read everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio.subprocess import PIPE, Process
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from .errors import HubError, error_response
+from .git import server_environment
+from .hub import Hub, identity
+from .pre_receive import hook_environment
+
+_CHUNK = 64 * 1024
+
+
+class GitHttp:
+    """ASGI endpoint for `info/refs`, `git-upload-pack` and `git-receive-pack`."""
+
+    def __init__(self, hub: Hub, service_path: str) -> None:
+        self._hub = hub
+        self._service_path = service_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        try:
+            environment = await run_in_threadpool(self._cgi_environment, request)
+        except HubError as error:
+            await error_response(scope["path"], error)(scope, receive, send)
+            return
+        with self._hub.settings.log_path.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                "git", "http-backend", stdin=PIPE, stdout=PIPE, stderr=log, env=environment
+            )
+        pump = asyncio.create_task(_pump_request(receive, process))
+        try:
+            await _send_answer(process, send)
+        finally:
+            # A client that was killed ends the body early; git then sees the end of its input and
+            # cleans up by itself. After a complete body the push goes on without the client.
+            await pump
+            await process.wait()
+
+    def _cgi_environment(self, request: Request) -> dict[str, str]:
+        """The variables of a CGI request (RFC 3875; git help http-backend)."""
+        repository = self._hub.repository(request)
+        caller = identity(request)
+        environment = server_environment() | hook_environment(caller.role)
+        environment |= {
+            "GIT_PROJECT_ROOT": str(repository.path),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": f"/{self._service_path}",
+            "REQUEST_METHOD": request.method,
+            "QUERY_STRING": request.url.query,
+            "REMOTE_USER": caller.user,
+            "REMOTE_ADDR": request.client.host if request.client else "",
+        }
+        for header, variable in (
+            ("content-type", "CONTENT_TYPE"),
+            ("content-length", "CONTENT_LENGTH"),
+            ("content-encoding", "HTTP_CONTENT_ENCODING"),
+            ("git-protocol", "GIT_PROTOCOL"),
+        ):
+            if header in request.headers:
+                environment[variable] = request.headers[header]
+        return environment
+
+
+async def _pump_request(receive: Receive, process: Process) -> None:
+    """Write the request's body to git, and close its input at the end or when the client is gone.
+
+    When git stops reading, the rest of the body is read and dropped: a client that is still
+    sending would not look at the answer.
+    """
+    assert process.stdin is not None
+    more = True
+    while more:
+        message = await receive()
+        more = message["type"] == "http.request" and message.get("more_body", False)
+        if message["type"] == "http.request" and not process.stdin.is_closing():
+            try:
+                process.stdin.write(message.get("body", b""))
+                await process.stdin.drain()
+            except ConnectionError:
+                process.stdin.close()
+    process.stdin.close()
+
+
+async def _send_answer(process: Process, send: Send) -> None:
+    """Turn the CGI answer into an HTTP one."""
+    assert process.stdout is not None
+    status, headers = 200, []
+    while (line := await process.stdout.readline()) not in (b"\r\n", b"\n", b""):
+        name, _, value = line.strip().partition(b":")
+        if name.lower() == b"status":
+            status = int(value.split()[0])
+        else:
+            headers.append((name.lower(), value.strip()))
+    if not headers:
+        status = 500
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    while chunk := await process.stdout.read(_CHUNK):
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,82 @@
+"""The parts that every route needs, made once per process, and small helpers for requests."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.requests import Request
+
+from .auth import Identity, Tokens
+from .errors import HubError
+from .presign import Signer
+from .repos import Repositories, Repository
+from .settings import MIB, Settings
+
+MAX_JSON_BYTES = 8 * MIB
+
+
+@dataclass(frozen=True)
+class Hub:
+    """One running hub. Immutable; its parts are safe from any thread."""
+
+    settings: Settings
+    tokens: Tokens
+    signer: Signer
+    repositories: Repositories
+
+    def repository(self, request: Request) -> Repository:
+        """The repository named in the request's path. Raises `HubError` 404."""
+        return self.repositories.get(
+            parameter(request, "namespace"), parameter(request, "name").removesuffix(".git")
+        )
+
+    def endpoint(self, request: Request) -> str:
+        """The address under which this client reaches the hub."""
+        return f"http://{request.headers.get('host', '')}"
+
+    def storage_endpoint(self, request: Request) -> str:
+        """The address of the storage listener, under the host name that this client uses."""
+        host = request.url.hostname or self.settings.host
+        host = f"[{host}]" if ":" in host else host
+        return f"http://{host}:{self.settings.storage_port}"
+
+    def signed_url(self, request: Request, method: str, path: str) -> str:
+        """A pre-signed URL on the storage listener."""
+        return f"{self.storage_endpoint(request)}{path}?{self.signer.query(method, path)}"
+
+
+def identity(request: Request) -> Identity:
+    """Who calls; set by `RequireToken` before any route runs."""
+    caller = request.scope["identity"]
+    assert isinstance(caller, Identity)
+    return caller
+
+
+def parameter(request: Request, name: str) -> str:
+    """One path parameter, decoded. Paths are matched while still percent-encoded (see `app`)."""
+    return unquote(request.path_params[name])
+
+
+async def read_body(request: Request, limit: int = MAX_JSON_BYTES) -> bytes:
+    """The whole body. Raises `HubError` 413 as soon as it grows above `limit`."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise HubError(413, f"Request body is larger than {limit} bytes")
+    return bytes(body)
+
+
+async def read_json(request: Request) -> dict[str, Any]:
+    """The body as a JSON object; an empty body is an empty object. Raises `HubError` 400, 413."""
+    body = await read_body(request)
+    try:
+        value = json.loads(body or b"{}")
+    except ValueError as error:
+        raise HubError(400, f"Invalid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise HubError(400, "The body must be a JSON object")
+    return value

@@ -1,0 +1,88 @@
+"""A hub in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+
+_START_TIMEOUT = 60.0
+_STOP_TIMEOUT = 15.0
+
+
+class LocalHub:
+    """A hub in a process of its own, for tests and scripts.
+
+        with LocalHub(root) as hub:
+            HfApi(endpoint=hub.endpoint, token=hub.token).create_repo("me/model")
+
+    Starting returns when the hub answers; `close` ends the process. `options` are options of the
+    command line, e.g. `LocalHub(root, "--url-lifetime", "1")`. Raises `RuntimeError` with the
+    process's own words when it does not start.
+    """
+
+    def __init__(self, root: Path | str, *options: str) -> None:
+        self.root = Path(root)
+        self._process, ready = _start(self.root, options)
+        self.endpoint: str = ready["endpoint"]
+        self.storage_endpoint: str = ready["storage_endpoint"]
+        self.user: str = ready["user"]
+        tokens = json.loads((self.root / "tokens.json").read_text())
+        self.token: str = tokens["write"]
+        self.read_token: str = tokens["read"]
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        return self._process.pid
+
+    def close(self) -> None:
+        """End the server; harmless when it has ended."""
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> LocalHub:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _start(root: Path, options: tuple[str, ...]) -> tuple[subprocess.Popen[bytes], dict[str, str]]:
+    """Start the server and wait for the file in which it tells its addresses."""
+    package_root = Path(__file__).resolve().parents[2]
+    search_path = [str(package_root), *filter(None, [os.environ.get("PYTHONPATH")])]
+    command = [sys.executable, "-m", "hub_revisions.local_hub", "--root", str(root)]
+    with tempfile.TemporaryDirectory() as folder:
+        port_file, errors = Path(folder) / "ports.json", Path(folder) / "errors"
+        with errors.open("wb") as sink:
+            process = subprocess.Popen(
+                [*command, "--port-file", str(port_file), *options],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=sink,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(search_path)},
+            )
+        deadline = time.monotonic() + _START_TIMEOUT
+        while not port_file.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                process.wait()
+                raise RuntimeError(f"the local hub did not start: {errors.read_text()}")
+            time.sleep(0.02)
+        ready: dict[str, str] = json.loads(port_file.read_text())
+        return process, ready

@@ -1,0 +1,35 @@
+"""What a local hub is told when it starts: folders, addresses and the limits it enforces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MIB = 1024 * 1024
+S3_SINGLE_PUT_LIMIT = 5 * 1024 * MIB
+"""S3 refuses one PUT above 5 GiB; a larger object needs a multipart upload."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one hub process; every field but `root` has the command line's default.
+
+    `storage_port` is a second listener: pre-signed URLs live on another origin than the REST API,
+    as on the Hub, so that clients drop their Authorization header on the way there. 0 means any
+    free port, for either listener.
+    """
+
+    root: Path
+    host: str = "127.0.0.1"
+    port: int = 0
+    storage_port: int = 0
+    user: str = "local-user"
+    url_lifetime: int = 900
+    multipart_threshold: int = S3_SINGLE_PUT_LIMIT
+    part_size: int = 64 * MIB
+    rate_limit: int | None = None
+
+    @property
+    def log_path(self) -> Path:
+        """The access log; it holds no query strings and no headers, so no secrets."""
+        return self.root / "hub.log"
