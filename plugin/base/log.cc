@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+
 #include "plugin/base/clock.h"
 
 namespace hubrev {
@@ -18,7 +20,11 @@ void Log::redact(const Secret& secret) {
   // Very short values would blank ordinary words and are no usable token anyway.
   if (secret.reveal().size() < 4) return;
   const std::lock_guard lock(mutex_);
-  secrets_.push_back(secret);
+  // Longest first, so that a secret that begins with another one is replaced whole.
+  const auto shorter = std::find_if(secrets_.begin(), secrets_.end(), [&](const Secret& other) {
+    return other.reveal().size() < secret.reveal().size();
+  });
+  secrets_.insert(shorter, secret);
 }
 
 std::string Log::redacted(std::string_view message) const {

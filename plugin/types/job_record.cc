@@ -2,6 +2,7 @@
 
 #include <array>
 #include <exception>
+#include <stdexcept>
 #include <utility>
 
 namespace hubrev {
@@ -149,6 +150,14 @@ JobRecord parse(const json& j) {
   return r;
 }
 
+// A json value is copied and written by recursion; a record's own depth is 4.
+constexpr int kMaxDepth = 64;
+
+bool check_depth(int depth, json::parse_event_t /*event*/, const json& /*value*/) {
+  if (depth > kMaxDepth) throw std::length_error("nested too deep");
+  return true;
+}
+
 }  // namespace
 
 std::string_view to_string(JobState state) { return name_of(kStates, state); }
@@ -191,7 +200,7 @@ json to_json(const JobRecord& r) {
 
 Result<JobRecord> job_record_from_json(std::string_view text) {
   try {
-    return parse(json::parse(text));
+    return parse(json::parse(text, check_depth));
   } catch (const std::exception& e) {
     // nlohmann reports both syntax and type errors by exception.
     return make_error(ErrorKind::kCorrupt, std::string("not a job record: ") + e.what());

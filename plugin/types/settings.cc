@@ -22,6 +22,11 @@ Error config_error(std::string message) {
   return make_error(ErrorKind::kConfig, std::move(message));
 }
 
+// For a message; what is no UTF-8 is replaced, where dump() alone would throw.
+std::string shown(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});
@@ -41,7 +46,9 @@ std::string nearest_key(std::string_view key) {
   std::string best;
   std::size_t best_distance = std::numeric_limits<std::size_t>::max();
   for (const auto& [known, rule] : properties().items()) {
-    if (const std::size_t distance = edit_distance(key, known); distance < best_distance) {
+    // A key that was not written to its end ("repo") is nearer than any misspelling.
+    const std::size_t distance = known.starts_with(key) ? 0 : edit_distance(key, known);
+    if (distance < best_distance) {
       best_distance = distance;
       best = known;
     }
@@ -80,19 +87,19 @@ Status check_value(const std::string& key, const json& value, const json& rule,
   });
   if (!type_ok) {
     const std::string expected = join_values(types) == "array" ? "a list of strings" : join_values(types);
-    return config_error(where + "'" + key + "' must be " + expected + ", not " + value.dump());
+    return config_error(where + "'" + key + "' must be " + expected + ", not " + shown(value));
   }
   if (const auto choices = rule.find("enum"); choices != rule.end()) {
     if (std::find(choices->begin(), choices->end(), value) == choices->end()) {
       return config_error(where + "'" + key + "' must be one of " + join_values(*choices) +
-                          ", not " + value.dump());
+                          ", not " + shown(value));
     }
   }
   if (value.is_number()) {
     const double number = value.get<double>();
     if (number < rule.value("minimum", -HUGE_VAL) || number > rule.value("maximum", HUGE_VAL)) {
       return config_error(where + "'" + key + "' must be between " + rule["minimum"].dump() +
-                          " and " + rule["maximum"].dump() + ", not " + value.dump());
+                          " and " + rule["maximum"].dump() + ", not " + shown(value));
     }
   }
   return {};
@@ -130,7 +137,7 @@ Result<std::uint64_t> parse_size(const json& value) {
   }
   if (!(bytes >= kSmallest && bytes < 9e18)) {
     return config_error("'max_shard_size' must be a size of at least 1 KiB such as 4.5GB, not " +
-                        value.dump());
+                        shown(value));
   }
   return static_cast<std::uint64_t>(bytes);
 }

@@ -41,7 +41,8 @@ def list_revisions(settings: str, token: str) -> str:
     """JSON array, one object per branch of the repository, read from the repository itself.
 
     Keys: revision, commit, managed (made by hub-revisions), title, time (unix seconds), step, epoch,
-    metrics (object), fixes (array of text), files (array of {path, size, lfs}).
+    metrics (object), fixes (array of text), content_digest, promoted (the revision that this
+    branch was made equal to, or ""), files (array of {path, size, lfs}).
     """
 
 def promote(settings: str, token: str, revision: str, branch: str) -> str:
@@ -55,7 +56,7 @@ def doctor(settings: str, token: str, output_dir: str) -> str:
     """JSON array of {check, ok, detail}: endpoint, token, write access, spool, free space."""
 
 def read_spool(spool_dir: str) -> str:
-    """JSON array of job records found in a spool, oldest first. Takes no lock; changes nothing."""
+    """JSON object {records, problems} of a spool, records oldest first. Changes nothing."""
 
 def request_cancel(spool_dir: str, job: str) -> bool:
     """Ask whoever owns the spool to cancel a job ('' for all pending). False: no such job."""

@@ -1,0 +1,273 @@
+"""What the native worker answers, as Python values. The only place that decodes its JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ._core import ConfigError, HubRevisionError
+
+FINAL_STATES = frozenset({"done", "failed", "cancelled", "superseded"})
+
+
+def config_error(message: str) -> ConfigError:
+    """A `ConfigError` with the attributes that the worker's own ones have."""
+    error = ConfigError(message)
+    error.kind = "config"
+    error.retryable = False
+    return error
+
+
+def failure(message: str, kind: str) -> HubRevisionError:
+    """A `HubRevisionError` about something that the worker told without raising it."""
+    error = HubRevisionError(message)
+    error.kind = kind
+    error.retryable = False
+    return error
+
+
+@dataclass(frozen=True)
+class Fix:
+    """What one fix did to the published copy. `outcome`: applied, unchanged or skipped."""
+
+    name: str
+    outcome: str
+    detail: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class JobError:
+    """Why the last attempt of a job failed. `http_status` is 0 if no server answered."""
+
+    kind: str
+    message: str
+    http_status: int = 0
+    request_id: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Bytes of one job's LFS files. `bytes_sent` counts what was sent twice, twice."""
+
+    bytes_total: int = 0
+    bytes_hashed: int = 0
+    bytes_sent: int = 0
+    bytes_present: int = 0
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """One checkpoint on its way to its revision.
+
+    `state`: queued, fixing, uploading, pushing, confirming, or one of the final ones: done, failed,
+    cancelled, superseded. `freeze_ms` is how long `submit` took, in milliseconds; `push_seconds`
+    how long the push took; `created_ms` and `updated_ms` are unix milliseconds; `bytes_present` are
+    bytes that the server had already. `settings` are the effective ones when it was submitted.
+    """
+
+    id: str
+    revision: str
+    directory: str
+    step: int | None
+    epoch: float | None
+    metrics: Mapping[str, float]
+    eos_token_id: int | None
+    created_ms: int
+    updated_ms: int
+    state: str
+    error: JobError | None
+    fixes: tuple[Fix, ...]
+    warnings: tuple[str, ...]
+    excluded: tuple[str, ...]
+    commit: str
+    freeze_ms: float
+    push_seconds: float
+    bytes_total: int
+    bytes_sent: int
+    bytes_present: int
+    attempts: int
+    settings: Mapping[str, Any] = field(repr=False)
+    progress: Progress
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more happens to this job by itself."""
+        return self.state in FINAL_STATES
+
+
+@dataclass(frozen=True)
+class RevisionFile:
+    """One file of a revision; `size` in bytes is the real one for LFS files too."""
+
+    path: str
+    size: int
+    lfs: bool
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One branch of a repository, read from the repository itself.
+
+    `managed`: made by hub-revisions, so that step, epoch and metrics can be known. `time` is the
+    commit's, in unix seconds. `promoted` is the revision that this branch was made equal to, if it
+    was. `content_digest` is 'sha256:...' over the digests of its files.
+    """
+
+    revision: str
+    commit: str
+    managed: bool
+    title: str
+    time: int
+    step: int | None
+    epoch: float | None
+    metrics: Mapping[str, float]
+    fixes: tuple[str, ...]
+    content_digest: str
+    promoted: str
+    files: tuple[RevisionFile, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(file.size for file in self.files)
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What `promote` did. `changed` is false if `branch` had the revision's tree already."""
+
+    branch: str
+    revision: str
+    commit: str
+    changed: bool
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of `doctor`."""
+
+    check: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class SpoolContents:
+    """What a spool holds. `problems`: one sentence for each folder that could not be read."""
+
+    records: tuple[JobRecord, ...]
+    problems: tuple[str, ...]
+
+
+def decode_jobs(text: str) -> list[JobRecord]:
+    """Job records from `Worker.status`, oldest first."""
+    return [_job(item) for item in json.loads(text)]
+
+
+def decode_spool(text: str) -> SpoolContents:
+    """The answer of `_core.read_spool`."""
+    contents = json.loads(text)
+    return SpoolContents(
+        tuple(_job(item) for item in contents["records"]), tuple(contents["problems"])
+    )
+
+
+def decode_revisions(text: str) -> list[Revision]:
+    """Revisions from `_core.list_revisions`."""
+    return [_revision(item) for item in json.loads(text)]
+
+
+def decode_promotion(text: str) -> Promotion:
+    """The outcome from `_core.promote`."""
+    item = json.loads(text)
+    return Promotion(item["branch"], item["revision"], item["commit"], item["changed"])
+
+
+def decode_checks(text: str) -> list[Check]:
+    """The checks from `_core.doctor`."""
+    return [Check(item["check"], item["ok"], item["detail"]) for item in json.loads(text)]
+
+
+def to_json(value: object, *, indent: int | None = 2) -> str:
+    """JSON of the values above, and of lists and dictionaries of them.
+
+    JSON has no NaN and no infinity, and other programs stumble over Python's spelling of them: they
+    are written as null.
+    """
+    return json.dumps(_plain(value), indent=indent, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "__dataclass_fields__"):
+        return _plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _metrics(item: Mapping[str, float | None]) -> dict[str, float]:
+    # The worker writes NaN as null for the same reason.
+    return {name: math.nan if value is None else float(value) for name, value in item.items()}
+
+
+def _job(item: Mapping[str, Any]) -> JobRecord:
+    error = item["error"]
+    progress = item.get("progress") or {}
+    return JobRecord(
+        id=item["id"],
+        revision=item["revision"],
+        directory=item["directory"],
+        step=item["step"],
+        epoch=item["epoch"],
+        metrics=_metrics(item["metrics"]),
+        eos_token_id=item["eos_token_id"],
+        created_ms=item["created_ms"],
+        updated_ms=item["updated_ms"],
+        state=item["state"],
+        error=JobError(**error) if error else None,
+        fixes=tuple(
+            Fix(fix["name"], fix["outcome"], fix["detail"], tuple(fix["files"]))
+            for fix in item["fixes"]
+        ),
+        warnings=tuple(item["warnings"]),
+        excluded=tuple(item["excluded"]),
+        commit=item["commit"],
+        freeze_ms=item["freeze_ms"],
+        push_seconds=item["push_seconds"],
+        bytes_total=item["bytes_total"],
+        bytes_sent=item["bytes_sent"],
+        bytes_present=item["bytes_present"],
+        attempts=item["attempts"],
+        settings=item["settings"],
+        progress=Progress(
+            progress.get("bytes_total", item["bytes_total"]),
+            progress.get("bytes_hashed", 0),
+            progress.get("bytes_sent", item["bytes_sent"]),
+            progress.get("bytes_present", item["bytes_present"]),
+        ),
+    )
+
+
+def _revision(item: Mapping[str, Any]) -> Revision:
+    return Revision(
+        revision=item["revision"],
+        commit=item["commit"],
+        managed=item["managed"],
+        title=item["title"],
+        time=item["time"],
+        step=item["step"],
+        epoch=item["epoch"],
+        metrics=_metrics(item["metrics"]),
+        fixes=tuple(item["fixes"]),
+        content_digest=item["content_digest"],
+        promoted=item["promoted"],
+        files=tuple(RevisionFile(f["path"], f["size"], f["lfs"]) for f in item["files"]),
+    )

@@ -1,0 +1,281 @@
+"""The Trainer callback: every checkpoint is frozen where it was saved, and pushed behind training.
+
+The hooks only hand over: freezing takes milliseconds, and everything else is the worker's. They run
+on every rank; only world process zero does anything, and never in a forked child.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from ._native import JobRecord, failure
+from .checkpoint import (
+    INCOMPLETE_MARKER,
+    Checkpoint,
+    eos_token_id_of,
+    find_checkpoint,
+    metrics_at,
+    numbers_of,
+    saved_at,
+)
+from .drain import finish
+from .pusher import RevisionPusher
+from .report import SummaryRow, main_metric, stderr_console, summarise, summary_table
+from .settings import Config, check_config, check_keywords
+from .watch import Watch
+
+logger = logging.getLogger("hub_revisions")
+
+Hook = Callable[..., None]
+
+
+def _guarded(hook: Hook) -> Hook:
+    """The one place that decides who runs a hook, and what becomes of its errors."""
+
+    @functools.wraps(hook)
+    def run(
+        self: HubRevisionCallback,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        if not state.is_world_process_zero or not self._owned:
+            return
+        try:
+            hook(self, args, state, control, **kwargs)
+        except Exception as error:
+            self._watch.report(error)
+
+    return run
+
+
+# transformers is not followed by mypy: its types would be checked in every run of it.
+class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
+    """Publishes every checkpoint of a `Trainer` as a revision of its own.
+
+        trainer = Trainer(..., callbacks=[HubRevisionCallback()])
+
+    Settings are those of `configs/schema.json`: keyword arguments win over `config` (a JSON file or
+    a dictionary), that over `TrainingArguments`, those over the environment. The token comes from
+    `token`, `TrainingArguments.hub_token`, HF_TOKEN or the file of `hf auth login`.
+
+    A wrong keyword argument raises `ConfigError` here. After that nothing stops training, unless
+    the setting `on_error` is "raise": failures are logged once by the logger `hub_revisions`, kept
+    in the job records and listed at the end. Then it waits, at most `drain_timeout` seconds, for
+    what is not pushed yet; Ctrl-C ends the waiting, and `hub-revisions sync` pushes the rest.
+    A hyperparameter search does not wait between its trials, but when the process ends.
+
+    Copies and pickles carry the configuration, never the worker, and pickles never the token.
+    """
+
+    def __init__(self, config: Config = None, *, token: str | None = None, **settings: Any) -> None:
+        check_keywords(settings)
+        if isinstance(config, dict):
+            check_config(config)
+        self._config = config
+        self._token = token
+        self._settings = settings
+        self._watch = Watch(raises=settings.get("on_error") == "raise")
+        self._pusher: RevisionPusher | None = None
+        self._waited_ms: dict[str, float] = {}  # by job
+        self._reset(0)
+
+    def _reset(self, step: int) -> None:
+        self._start_step = step
+        self._metrics: tuple[int, dict[str, float]] = (-1, {})  # of the step evaluated last
+        self._handled: dict[Path, int] = {}  # checkpoint folder -> when it was saved
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"config": self._config, "settings": self._settings}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        HubRevisionCallback.__init__(self, state["config"], **state["settings"])
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> HubRevisionCallback:
+        return type(self)(self._config, token=self._token, **self._settings)
+
+    @property
+    def configuration(self) -> tuple[Config, str | None, dict[str, Any]]:
+        """What it was made with: config, token and keyword settings."""
+        return self._config, self._token, dict(self._settings)
+
+    def records(self) -> list[JobRecord]:
+        """The jobs of the last training, oldest first."""
+        return self._pusher.records() if self._pusher else []
+
+    def summary(self, metric: str | None = None) -> list[SummaryRow]:
+        """The rows of the table at the end of training; `metric` as in `metric_for_best_model`."""
+        records = self.records()
+        return summarise(records, main_metric(records, metric), self._waited_ms)
+
+    def finish(self, *, progress_bar: bool = True) -> bool:
+        """Wait for the pushes, at most `drain_timeout` seconds, and close the worker.
+
+        False if jobs are left in the spool. Called at the end of training; harmless afterwards.
+        """
+        pusher = self._pusher
+        if pusher is None or not pusher.owned or pusher.closed:
+            return True
+        return finish(pusher, progress_bar=progress_bar)
+
+    @_guarded
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Open the worker, and have token, repository and write access checked behind training.
+
+        Also called when training resumes, when a batch size that fits is searched, and by every
+        trial: an open worker stays.
+        """
+        self._reset(state.global_step)
+        pusher = self._pusher
+        if pusher is not None and not pusher.closed:
+            if pusher.output_dir == Path(args.output_dir).absolute():
+                return
+            pusher.close(0)
+        self._pusher = None
+        self._waited_ms = {}
+        self._pusher = RevisionPusher(
+            args.output_dir, self._config, token=self._token, training_args=args, **self._settings
+        )
+        self._watch.start(self._pusher)
+
+    @_guarded
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Report what failed since the last look."""
+        self._poll()
+
+    @_guarded
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Report what failed since the last look."""
+        self._poll()
+
+    @_guarded
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Keep this step's metrics; several datasets are evaluated one after the other."""
+        step, known = self._metrics
+        if step != state.global_step:
+            known = {}
+        self._metrics = (state.global_step, known | numbers_of(metrics or {}))
+
+    @_guarded
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Freeze the checkpoint that was just saved, and queue it."""
+        if self._pusher is None or self._pusher.closed:
+            return
+        started = time.perf_counter()
+        checkpoint = find_checkpoint(
+            args.output_dir, state.global_step, state.is_hyper_param_search
+        )
+        if checkpoint is None:
+            raise failure(
+                f"no folder checkpoint-{state.global_step} in {args.output_dir}", "invalid_input"
+            )
+        job = self._submit(self._pusher, checkpoint, state, kwargs)
+        self._waited_ms[job] = (time.perf_counter() - started) * 1000
+
+    @_guarded
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Wait for the pushes, and list the revisions."""
+        pusher = self._pusher
+        if pusher is None:
+            logger.warning(
+                "no checkpoint was published, since the worker did not start (see above); "
+                "publish one with: hub-revisions push %s/checkpoint-N --repo REPO",
+                args.output_dir,
+            )
+            return
+        if pusher.closed:
+            return
+        try:
+            self._submit_unannounced(pusher, args, state, kwargs)
+        finally:
+            if state.is_hyper_param_search:
+                # The next trial should not wait for this one's pushes.
+                pusher.exit_timeout = pusher.settings["drain_timeout"]
+            else:
+                self.finish(progress_bar=not args.disable_tqdm)
+                self._print_summary(args.metric_for_best_model)
+        self._watch.report_failures(pusher)
+
+    def _submit(
+        self,
+        pusher: RevisionPusher,
+        checkpoint: Checkpoint,
+        state: TrainerState,
+        kwargs: dict[str, Any],
+    ) -> str:
+        step = state.global_step
+        metrics = metrics_at(state.log_history, step)
+        if self._metrics[0] == step:
+            metrics |= self._metrics[1]
+        job = pusher.submit(
+            checkpoint.path,
+            step=step,
+            epoch=state.epoch,
+            run=checkpoint.run,
+            metrics=metrics,
+            # transformers called it `tokenizer` before 4.46.
+            eos_token_id=eos_token_id_of(kwargs.get("processing_class") or kwargs.get("tokenizer")),
+        )
+        self._watch.add(job)
+        self._handled[checkpoint.path] = saved_at(checkpoint.path)
+        return job
+
+    def _submit_unannounced(
+        self,
+        pusher: RevisionPusher,
+        args: TrainingArguments,
+        state: TrainerState,
+        kwargs: dict[str, Any],
+    ) -> None:
+        # On SIGTERM the Trainer saves (`enable_jit_checkpoint`) without calling on_save.
+        if state.global_step <= self._start_step:
+            return
+        checkpoint = find_checkpoint(
+            args.output_dir, state.global_step, state.is_hyper_param_search
+        )
+        if (
+            checkpoint is not None
+            and self._handled.get(checkpoint.path) != saved_at(checkpoint.path)
+            and not (checkpoint.path / INCOMPLETE_MARKER).exists()
+        ):
+            self._submit(pusher, checkpoint, state, kwargs)
+
+    def _print_summary(self, metric_for_best_model: str | None) -> None:
+        records = self.records()
+        if records:
+            metric = main_metric(records, metric_for_best_model)
+            rows = summarise(records, metric, self._waited_ms)
+            stderr_console().print(summary_table(rows, metric))
+
+    def _poll(self) -> None:
+        if self._pusher is not None and not self._pusher.closed:
+            self._watch.poll(self._pusher)
+
+    @property
+    def _owned(self) -> bool:
+        return self._pusher is None or self._pusher.owned

@@ -1,0 +1,126 @@
+"""What a Trainer knows about a checkpoint: where it is, its step's metrics, its tokenizer's EOS."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+INCOMPLETE_MARKER = "checkpoint-is-incomplete.txt"  # there while the Trainer saves on SIGTERM
+
+# How fast the evaluation ran says nothing about the model; the Trainer's own cards leave it out.
+_SPEED = (
+    "_runtime",
+    "_samples_per_second",
+    "_steps_per_second",
+    "_jit_compilation_time",
+    "_model_preparation_time",
+)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint folder; `run` is the search trial's folder name, empty outside a search."""
+
+    path: Path
+    run: str
+
+
+@dataclass(frozen=True)
+class TrainerState:
+    """The part of `trainer_state.json` that a revision records."""
+
+    step: int | None
+    epoch: float | None
+    metrics: Mapping[str, float]
+
+
+def find_checkpoint(
+    output_dir: str | os.PathLike[str], step: int, in_search: bool
+) -> Checkpoint | None:
+    """The folder of the checkpoint that was saved at `step`, if it is there.
+
+    A hyperparameter search saves to `<output_dir>/<trial>/checkpoint-N` and does not say which
+    trial it is in, so the newest one is taken.
+    """
+    name = f"checkpoint-{step}"
+    if in_search:
+        trials = [path for path in Path(output_dir).glob(f"[!_]*/{name}") if path.is_dir()]
+        if trials:
+            newest = max(trials, key=lambda path: path.stat().st_mtime_ns)
+            return Checkpoint(newest, newest.parent.name)
+    path = Path(output_dir, name)
+    return Checkpoint(path, "") if path.is_dir() else None
+
+
+def saved_at(path: Path) -> int:
+    """When the checkpoint was last written, in nanoseconds: it differs after it is saved again.
+
+    The trainer's state is what every save writes last; the folder's own time would also change when
+    another callback adds a file.
+    """
+    try:
+        return (path / "trainer_state.json").stat().st_mtime_ns
+    except FileNotFoundError:
+        return path.stat().st_mtime_ns
+
+
+def numbers_of(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics that are numbers (NaN and infinity included) and say something of the model."""
+    return {
+        name: float(value)
+        for name, value in metrics.items()
+        if isinstance(value, Real)
+        and not isinstance(value, bool)
+        and name not in ("epoch", "step")
+        and not name.endswith(_SPEED)
+    }
+
+
+def metrics_at(log_history: Sequence[Mapping[str, Any]], step: int) -> dict[str, float]:
+    """The evaluation metrics and the training loss that were logged at `step`."""
+    found: dict[str, float] = {}
+    for entry in _entries_at(log_history, step):
+        for name, value in numbers_of(entry).items():
+            if name == "loss" or name.startswith("eval_"):
+                found.setdefault(name, value)
+    return found
+
+
+def _entries_at(log_history: Sequence[Mapping[str, Any]], step: int) -> Iterable[Mapping[str, Any]]:
+    # Newest first, and no further than needed: a long run's history has many thousand entries.
+    for entry in reversed(log_history):
+        logged = entry.get("step")
+        if logged == step:
+            yield entry
+        elif isinstance(logged, int) and logged < step:
+            return
+
+
+def read_trainer_state(directory: Path) -> TrainerState:
+    """Step, epoch and metrics from a checkpoint's `trainer_state.json`; unknown without one."""
+    try:
+        state = json.loads((directory / "trainer_state.json").read_bytes())
+        step = int(state["global_step"])
+        epoch = state.get("epoch")
+        return TrainerState(
+            step,
+            float(epoch) if epoch is not None else None,
+            metrics_at(state.get("log_history") or [], step),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        # Not a Trainer's checkpoint, or a damaged state: the revision is good without it.
+        return TrainerState(None, None, {})
+
+
+def eos_token_id_of(processing_class: Any) -> int | None:
+    """The EOS id of a tokenizer, or of a processor's tokenizer; None if it defines none."""
+    for candidate in (processing_class, getattr(processing_class, "tokenizer", None)):
+        value = getattr(candidate, "eos_token_id", None)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    return None

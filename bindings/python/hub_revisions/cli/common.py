@@ -1,0 +1,114 @@
+"""What the commands share: options, output, and how errors end them."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .. import _core
+from .._native import config_error, to_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+FAILED = 1
+WRONG_USAGE = 2
+JOBS_LEFT = 3
+INTERRUPTED = 130
+
+Command = Callable[..., int | None]
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="A JSON file of settings.")
+]
+EndpointOption = Annotated[
+    str | None, typer.Option("--endpoint", metavar="URL", help="The Hub; also HF_ENDPOINT.")
+]
+SpoolOption = Annotated[
+    Path | None,
+    typer.Option("--spool-dir", metavar="DIR", help="The spool, if it is not in its usual place."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Any other setting, see 'hub-revisions config show'."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+def guarded(command: Command) -> Callable[..., None]:
+    """Turn a command's errors into one sentence on stderr and an exit status."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            status = command(*args, **kwargs)
+        except KeyboardInterrupt:
+            message("interrupted")
+            status = INTERRUPTED
+        except _core.ConfigError as error:
+            message(f"error: {error}")
+            status = WRONG_USAGE
+        except (_core.HubRevisionError, OSError) as error:
+            message(f"error: {error}")
+            status = FAILED
+        raise typer.Exit(status or 0)
+
+    return run
+
+
+def message(text: str) -> None:
+    """One line for a person, beside the output."""
+    typer.echo(text, err=True)
+
+
+def emit_json(value: object) -> None:
+    """The command's result as the one JSON document on stdout."""
+    typer.echo(to_json(value))
+
+
+def stdout_console() -> Console:
+    """Where tables go. In a pipe there is no width to fold at."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 200
+    return Console(highlight=False, markup=False, width=width)
+
+
+def keywords(overrides: list[str] | None = None, **options: Any) -> dict[str, Any]:
+    """The settings given on the command line; options that were left out are None."""
+    given = {key: value for key, value in options.items() if value is not None}
+    known = json.loads(_core.settings_schema())["properties"]
+    for item in overrides or []:
+        key, equals, text = item.partition("=")
+        if not equals:
+            raise config_error(f"--set {item}: write KEY=VALUE")
+        # Unknown keys are refused with all others, by name.
+        given[key] = text if "string" in known.get(key, {}).get("type", []) else _value(text)
+    return given
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def parse_metrics(items: list[str] | None) -> dict[str, float] | None:
+    """`NAME=NUMBER` options; None if there are none. Raises `ConfigError`."""
+    metrics = {}
+    for item in items or []:
+        name, _, number = item.partition("=")
+        try:
+            metrics[name] = float(number)
+        except ValueError as error:
+            raise config_error(f"--metric {item}: write NAME=NUMBER") from error
+    return metrics or None

@@ -1,0 +1,158 @@
+"""`status`, `sync` and `cancel`: the jobs that a training, or a push, has left or is busy with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .. import _core
+from .._native import JobRecord, SpoolContents, config_error, decode_spool
+from ..drain import drain
+from ..pusher import RevisionPusher
+from ..report import format_bytes
+from ..settings import SPOOL_NAME, spool_path
+from .common import (
+    FAILED,
+    INTERRUPTED,
+    JOBS_LEFT,
+    ConfigOption,
+    JsonOption,
+    SetOption,
+    SpoolOption,
+    emit_json,
+    guarded,
+    keywords,
+    message,
+    stdout_console,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+OutputArgument = Annotated[
+    Path, typer.Argument(metavar="OUTPUT_DIR", help="The training's output_dir.")
+]
+
+
+@guarded
+def status(
+    output_dir: OutputArgument, spool_dir: SpoolOption = None, as_json: JsonOption = False
+) -> None:
+    """List the jobs in a spool. Works beside a running training."""
+    spool = _existing_spool(output_dir, spool_dir)
+    contents = _read(spool)
+    if as_json:
+        emit_json({"spool": str(spool), "jobs": contents.records, "problems": contents.problems})
+    else:
+        stdout_console().print(_jobs_table(contents.records))
+
+
+@guarded
+def sync(
+    output_dir: OutputArgument,
+    config: ConfigOption = None,
+    spool_dir: SpoolOption = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Push what an interrupted, killed or offline run left in its spool; try failed jobs again.
+
+    Each job goes where it was meant to go. --config and --set are for this run's worker, e.g. its
+    'concurrency' or 'max_retries'.
+    """
+    spool = _existing_spool(output_dir, spool_dir)
+    contents = _read(spool)
+    pending = [r for r in contents.records if not r.is_final or r.state == "failed"]
+    if not pending:
+        message(f"nothing to push in {spool}")
+        if as_json:
+            emit_json({"spool": str(spool), "jobs": []})
+        return 0
+    worker: dict[str, Any] = {"repo_id": pending[-1].settings["repo_id"]}
+    worker |= keywords(settings, spool_dir=str(spool)) | {"offline": False}
+    # Where no file is given, the newest job's settings say how to talk to its server.
+    base = config if config is not None else pending[-1].settings
+    pusher = RevisionPusher(output_dir, base, **worker)
+    interrupted = False
+    try:
+        drain(pusher, None, progress_bar=True)
+    except KeyboardInterrupt:
+        interrupted = True
+        message(f"interrupted; go on with: {pusher.resume_command}")
+    finally:
+        pusher.close(0)
+    records = pusher.records()
+    if as_json:
+        emit_json({"spool": str(spool), "jobs": records})
+    else:
+        stdout_console().print(_jobs_table(records))
+    if interrupted:
+        return INTERRUPTED
+    unsettled = any(record.state == "failed" or not record.is_final for record in records)
+    return JOBS_LEFT if unsettled else 0
+
+
+@guarded
+def cancel(
+    output_dir: OutputArgument,
+    job: Annotated[
+        str | None,
+        typer.Argument(metavar="[JOB]", help="A job's id. Default: all that are pending."),
+    ] = None,
+    spool_dir: SpoolOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Cancel pending jobs, also those of a running training."""
+    spool = _existing_spool(output_dir, spool_dir)
+    asked = _core.request_cancel(str(spool), job or "")
+    if as_json:
+        emit_json({"spool": str(spool), "job": job, "cancelled": asked})
+    elif asked:
+        message("cancelled; whoever owns the spool drops it within a second, or when it starts")
+    if not asked:
+        message(f"no pending job {job}" if job else "no pending jobs")
+        return FAILED
+    return 0
+
+
+def _existing_spool(output_dir: Path, spool_dir: Path | None) -> Path:
+    spool = spool_path(output_dir, str(spool_dir) if spool_dir else "")
+    if not spool.is_dir():
+        raise config_error(
+            f"{spool} does not exist; give the folder that holds {SPOOL_NAME}, or --spool-dir"
+        )
+    return spool
+
+
+def _read(spool: Path) -> SpoolContents:
+    contents = decode_spool(_core.read_spool(str(spool)))
+    for problem in contents.problems:
+        message(f"warning: {problem}")
+    return contents
+
+
+def _jobs_table(records: Sequence[JobRecord]) -> Table:
+    from rich.table import Table
+
+    table = Table()
+    table.add_column("job", no_wrap=True)
+    table.add_column("revision", overflow="fold")
+    table.add_column("state")
+    for name in ("size", "sent", "push s", "attempts"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("error", overflow="fold")
+    for record in records:
+        table.add_row(
+            record.id,
+            record.revision,
+            record.state,
+            format_bytes(record.bytes_total),
+            format_bytes(record.bytes_sent),
+            f"{record.push_seconds:.2f}",
+            str(record.attempts),
+            record.error.message if record.error else "",
+        )
+    return table

@@ -1,0 +1,119 @@
+"""Waiting for pushes: with a progress bar, a deadline, and an ear for Ctrl-C."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ._native import JobRecord
+from .pusher import RevisionPusher
+from .report import format_bytes, stderr_console
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+logger = logging.getLogger("hub_revisions")
+
+_POLL_SECONDS = 0.2
+_LOG_SECONDS = 10.0
+
+
+def finish(pusher: RevisionPusher, *, progress_bar: bool) -> bool:
+    """Wait at most `drain_timeout` seconds for every job, then close; False if jobs are left.
+
+    Ctrl-C ends the waiting and nothing else: training is over, and what follows in the script is
+    what its user waits for.
+    """
+    try:
+        if not pusher.settings["offline"]:
+            drain(pusher, pusher.settings["drain_timeout"], progress_bar=progress_bar)
+    except KeyboardInterrupt:
+        logger.warning("interrupted while waiting for pushes")
+    finally:
+        done = pusher.close(0)
+    if not done:
+        logger.warning(
+            "not everything is pushed; the rest is kept in %s, push it with: %s",
+            pusher.spool,
+            pusher.resume_command,
+        )
+    return done
+
+
+def drain(pusher: RevisionPusher, timeout: float | None, *, progress_bar: bool) -> bool:
+    """Wait for every job, showing progress; False if some are left after `timeout` seconds.
+
+    The bar is drawn on stderr if that is a terminal; otherwise a line is logged now and then.
+    Ctrl-C raises `KeyboardInterrupt`; the jobs go on until the pusher is closed.
+    """
+    if pusher.wait(timeout=0):
+        return True
+    deadline = None if timeout is None else time.monotonic() + timeout
+    console = stderr_console()
+    if progress_bar and console.is_terminal:
+        return _drain_with_bar(pusher, deadline, console)
+    return _drain_with_log(pusher, deadline)
+
+
+def _drain_with_bar(pusher: RevisionPusher, deadline: float | None, console: Console) -> bool:
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("Pushing revisions", total=None)
+        while True:
+            ended = pusher.wait(timeout=_next_wait(deadline, _POLL_SECONDS))
+            records = pusher.records()
+            sent, total = _transferred(records)
+            left = sum(not record.is_final for record in records)
+            bar.update(
+                task,
+                completed=sent,
+                total=total or None,
+                description=f"Pushing {left} of {len(records)} revisions",
+            )
+            if ended or _passed(deadline):
+                return ended
+
+
+def _drain_with_log(pusher: RevisionPusher, deadline: float | None) -> bool:
+    while True:
+        records = pusher.records()
+        sent, total = _transferred(records)
+        logger.info(
+            "waiting for %d of %d revisions: %s of %s are on the server",
+            sum(not record.is_final for record in records),
+            len(records),
+            format_bytes(sent),
+            format_bytes(total),
+        )
+        ended = pusher.wait(timeout=_next_wait(deadline, _LOG_SECONDS))
+        if ended or _passed(deadline):
+            return ended
+
+
+def _transferred(records: Sequence[JobRecord]) -> tuple[int, int]:
+    total = sum(record.progress.bytes_total for record in records)
+    there = sum(record.progress.bytes_sent + record.progress.bytes_present for record in records)
+    return min(there, total), total  # what was sent twice counts twice
+
+
+def _next_wait(deadline: float | None, step: float) -> float:
+    return step if deadline is None else max(0.0, min(step, deadline - time.monotonic()))
+
+
+def _passed(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() >= deadline

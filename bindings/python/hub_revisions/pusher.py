@@ -1,0 +1,211 @@
+"""The worker as a Python object: checkpoints in, revisions out, with or without a Trainer."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from . import _core
+from ._native import JobRecord, config_error, decode_jobs, decode_spool
+from .checkpoint import numbers_of, read_trainer_state
+from .credentials import Token, find_token
+from .settings import Config, Effective, resolve, spool_path
+
+logger = logging.getLogger("hub_revisions")
+
+
+class RevisionPusher:
+    """Publishes checkpoint folders as revisions, in the background.
+
+        with RevisionPusher("out", repo_id="me/model") as pusher:
+            pusher.submit("out/checkpoint-100")
+
+    `output_dir` is the folder that the spool lives in and whose README.md is the trainer's card;
+    further settings are those of `configs/schema.json`, and win over `config` (a JSON file or a
+    dictionary), `training_args` and the environment. Any thread may call any method.
+
+    Raises `ConfigError` for a wrong setting, or if another process has the spool. A process that
+    ends without `close` leaves what is pending in the spool for `hub-revisions sync`.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | os.PathLike[str] = ".",
+        config: Config = None,
+        *,
+        token: str | None = None,
+        training_args: Any = None,
+        **settings: Any,
+    ) -> None:
+        self.output_dir = Path(output_dir).absolute()
+        self.settings: Effective = resolve(
+            settings, config, training_args=training_args, output_dir=self.output_dir
+        )
+        self.token: Token = find_token(token, training_args)
+        self._pid = os.getpid()
+        self._last: list[JobRecord] = []
+        # As an earlier process left them; the worker takes up what can still be pushed.
+        self._earlier = {
+            record.id: record.updated_ms
+            for record in decode_spool(_core.read_spool(self.spool)).records
+            if record.is_final
+        }
+        self._worker: _core.Worker | None = _core.Worker(
+            self.settings.to_json(), self.token.value, str(self.output_dir)
+        )
+        # The worker outlives training where a process ends without closing it. Waiting for pushes
+        # then would look like a hang; in a search there is no other end to wait at.
+        self.exit_timeout = 0.0
+        self._exit_hook = _close_at_exit(self)
+
+    @property
+    def owned(self) -> bool:
+        """Whether this process may use it: true but in a forked child (a DataLoader's worker)."""
+        return self._pid == os.getpid()
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._worker is None
+
+    @property
+    def spool(self) -> str:
+        """The spool's folder."""
+        return str(spool_path(self.output_dir, self.settings["spool_dir"]))
+
+    @property
+    def resume_command(self) -> str:
+        """The command line that pushes what is left in the spool."""
+        extra = f" --spool-dir {self.spool}" if self.settings["spool_dir"] else ""
+        return f"hub-revisions sync {self.output_dir}{extra}"
+
+    def preflight(self) -> None:
+        """Check token, repository and write access in the background; see `preflight_result`."""
+        self._open.preflight()
+
+    def preflight_result(self) -> str | None:
+        """None while the check runs or if none was started; '' if all is well; else the error."""
+        return self._open.preflight_result()
+
+    def submit(
+        self,
+        directory: str | os.PathLike[str],
+        revision: str | None = None,
+        *,
+        step: int | None = None,
+        epoch: float | None = None,
+        run: str = "",
+        metrics: Mapping[str, Any] | None = None,
+        eos_token_id: int | None = None,
+    ) -> str:
+        """Freeze a checkpoint and queue it; the job's id. Takes milliseconds, and no network.
+
+        The folder may be deleted or changed by renaming afterwards. `revision` overrides the
+        template. Step, epoch and metrics not given are read from the folder's `trainer_state.json`;
+        `eos_token_id` not given is read from its tokenizer. Raises `InvalidCheckpointError` for a
+        folder that is missing, empty or unreadable, `ConfigError` for an invalid revision.
+        """
+        path = Path(directory).absolute()
+        if step is None or epoch is None or metrics is None:
+            state = read_trainer_state(path)
+            step = state.step if step is None else step
+            epoch = state.epoch if epoch is None else epoch
+            metrics = state.metrics if metrics is None else metrics
+        if revision is None and step is None:
+            raise config_error(
+                f"{path}: no revision given, and no trainer_state.json to take the step from; "
+                "give the revision's name"
+            )
+        return self._open.submit(
+            str(path), revision or "", step, epoch, run, numbers_of(metrics), eos_token_id
+        )
+
+    def wait(self, job: str | None = None, timeout: float | None = None) -> bool:
+        """Wait until the job, or all of them, have ended; False if `timeout` seconds passed first.
+
+        Ended is not done: see `status`. Ctrl-C raises `KeyboardInterrupt` and harms nothing. With
+        the setting `offline` nothing would end, so it answers at once.
+        """
+        if self._worker is None:
+            return all(r.is_final for r in self._last if job in (None, r.id))
+        return self._worker.wait(job or "", 0 if self.settings["offline"] else timeout)
+
+    def status(self) -> list[JobRecord]:
+        """All jobs in the spool, oldest first; after `close`, as they were then."""
+        return self._last if self._worker is None else decode_jobs(self._worker.status())
+
+    def records(self) -> list[JobRecord]:
+        """The jobs of this session: those submitted here, and those left by an earlier process."""
+        return [
+            record
+            for record in self.status()
+            if not record.is_final or self._earlier.get(record.id) != record.updated_ms
+        ]
+
+    def cancel(self, job: str | None = None) -> bool:
+        """Cancel a pending job, or all of them; False if there was none."""
+        return self._open.cancel(job or "")
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Wait at most `timeout` seconds (default: the setting `drain_timeout`), then stop.
+
+        False if jobs are left; they stay in the spool, like all of them with the setting `offline`.
+        May be called again. Ctrl-C stops the waiting, not the closing.
+        """
+        worker = self._worker
+        if worker is None or not self.owned:
+            return True
+        try:
+            self.wait(timeout=self.settings["drain_timeout"] if timeout is None else timeout)
+        finally:
+            done = worker.close(0)
+            self._last = decode_jobs(worker.status())
+            self._worker = None  # its end releases the spool
+            atexit.unregister(self._exit_hook)
+        return done
+
+    @property
+    def _open(self) -> _core.Worker:
+        if self._worker is None:
+            raise config_error("the pusher is closed; make a new one")
+        return self._worker
+
+    def __enter__(self) -> RevisionPusher:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # A failing script should fail now, not after the pushes; they stay in the spool.
+        self.close(0 if kind else None)
+
+
+def _close_at_exit(pusher: RevisionPusher) -> Any:
+    reference = weakref.ref(pusher)
+
+    def close() -> None:
+        pusher = reference()
+        if pusher is None or not pusher.owned:
+            return
+        try:
+            done = pusher.close(pusher.exit_timeout)
+        except KeyboardInterrupt:
+            done = False
+        if not done:
+            logger.warning(
+                "checkpoints are waiting in %s; push them with: %s",
+                pusher.spool,
+                pusher.resume_command,
+            )
+
+    atexit.register(close)
+    return close

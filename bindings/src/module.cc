@@ -1,0 +1,152 @@
+// The Python module hub_revisions._core. bindings/python/hub_revisions/_core.pyi documents it.
+//
+// GIL: everything that may take longer than a millisecond runs without it (see released()). No C++
+// thread ever calls Python.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "bindings/src/errors.h"
+#include "bindings/src/interruptible.h"
+#include "plugin/pipeline/revisions.h"
+#include "plugin/spool/spool.h"
+#include "plugin/types/settings.h"
+#include "plugin/worker/doctor.h"
+#include "plugin/worker/transport.h"
+
+namespace py = pybind11;
+
+namespace hubrev::python {
+
+void define_worker(py::module_& module);
+
+namespace {
+
+using nlohmann::json;
+
+std::string dump(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+json parse_object(const std::string& text) {
+  json value = json::parse(text, nullptr, false);
+  if (value.is_discarded()) raise(make_error(ErrorKind::kConfig, "settings are not valid JSON"));
+  return value;
+}
+
+Settings settings_from(const std::string& text) { return unwrap(parse_settings(parse_object(text))); }
+
+json revision_to_json(const RevisionInfo& info) {
+  const RevisionFacts& facts = info.facts;
+  json files = json::array();
+  for (const RevisionFile& file : info.files) {
+    files.push_back({{"path", file.path}, {"size", file.size}, {"lfs", file.lfs}});
+  }
+  return {{"revision", info.name},
+          {"commit", info.commit.hex()},
+          {"managed", !facts.revision.empty()},
+          {"title", info.title},
+          {"time", info.unix_seconds},
+          {"step", facts.step ? json(*facts.step) : json()},
+          {"epoch", facts.epoch ? json(*facts.epoch) : json()},
+          {"metrics", facts.metrics},
+          {"fixes", facts.fixes},
+          {"content_digest", facts.content_digest},
+          {"promoted", facts.promoted},
+          {"files", std::move(files)}};
+}
+
+std::string list(const std::string& settings_text, const std::string& token) {
+  const Settings settings = settings_from(settings_text);
+  auto revisions = interruptible<std::vector<RevisionInfo>>([&](const std::stop_token& stop) {
+    const auto http = make_http(settings);
+    Connection connection(*http, make_retry(settings, nullptr), Secret(token));
+    return list_revisions(connection, settings, stop);
+  });
+  json all = json::array();
+  for (const RevisionInfo& info : unwrap(std::move(revisions))) all.push_back(revision_to_json(info));
+  return dump(all);
+}
+
+std::string promote_revision(const std::string& settings_text, const std::string& token,
+                             const std::string& revision, const std::string& branch) {
+  const Settings settings = settings_from(settings_text);
+  const Promotion promotion = unwrap(interruptible<Promotion>([&](const std::stop_token& stop) {
+    const auto http = make_http(settings);
+    Connection connection(*http, make_retry(settings, nullptr), Secret(token));
+    return promote(connection, settings, revision, branch, system_clock(), stop);
+  }));
+  return dump({{"branch", promotion.branch},
+               {"revision", promotion.revision},
+               {"commit", promotion.commit.hex()},
+               {"changed", promotion.changed}});
+}
+
+std::string run_doctor(const std::string& settings_text, const std::string& token,
+                       const std::string& output_dir) {
+  const Settings settings = settings_from(settings_text);
+  const auto findings =
+      unwrap(interruptible<std::vector<Finding>>(
+          [&](const std::stop_token& stop) -> Result<std::vector<Finding>> {
+            return doctor(settings, Secret(token), output_dir, stop);
+          }));
+  json all = json::array();
+  for (const Finding& f : findings) {
+    all.push_back({{"check", f.check}, {"ok", f.ok}, {"detail", f.detail}});
+  }
+  return dump(all);
+}
+
+std::string spool_records(const std::string& spool_dir) {
+  SpoolContents contents = unwrap(released([&] { return read_spool(spool_dir); }));
+  json records = json::array();
+  for (const JobRecord& record : contents.records) records.push_back(to_json(record));
+  return dump({{"records", std::move(records)}, {"problems", contents.problems}});
+}
+
+bool ask_cancel(const std::string& spool_dir, const std::string& job) {
+  return unwrap(released([&]() -> Result<bool> {
+    HUBREV_TRY(const SpoolContents contents, read_spool(spool_dir));
+    bool any = false;
+    for (const JobRecord& record : contents.records) {
+      if (is_final(record.state) || (!job.empty() && record.id != job)) continue;
+      HUBREV_CHECK(request_cancel(spool_dir, record.id));
+      any = true;
+    }
+    return any;
+  }));
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, module) {
+  module.attr("__version__") = HUBREV_VERSION;
+  define_errors(module);
+  define_worker(module);
+  module.def("settings_schema", [] { return std::string(settings_schema()); });
+  module.def("default_settings", [] { return dump(default_settings()); });
+  module.def(
+      "check_settings",
+      [](const std::string& settings, const std::string& origin) {
+        unwrap(check_settings(parse_object(settings), origin));
+      },
+      py::arg("settings"), py::arg("origin"));
+  module.def(
+      "render_revision",
+      [](const std::string& settings, std::int64_t step, std::optional<double> epoch,
+         const std::string& run) {
+        const Settings parsed = settings_from(settings);
+        return unwrap(render_revision(parsed, {parsed.revision, step, epoch, run}));
+      },
+      py::arg("settings"), py::arg("step"), py::arg("epoch") = py::none(), py::arg("run") = "");
+  module.def("list_revisions", &list, py::arg("settings"), py::arg("token"));
+  module.def("promote", &promote_revision, py::arg("settings"), py::arg("token"),
+             py::arg("revision"), py::arg("branch"));
+  module.def("doctor", &run_doctor, py::arg("settings"), py::arg("token"), py::arg("output_dir"));
+  module.def("read_spool", &spool_records, py::arg("spool_dir"));
+  module.def("request_cancel", &ask_cancel, py::arg("spool_dir"), py::arg("job"));
+}
+
+}  // namespace hubrev::python

@@ -1,0 +1,109 @@
+// _core.Worker.
+#include "plugin/worker/worker.h"
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "bindings/src/errors.h"
+#include "bindings/src/interruptible.h"
+
+namespace py = pybind11;
+
+namespace hubrev::python {
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+
+// "Without limit" for the deadline arithmetic: ten years.
+constexpr double kForeverSeconds = 3.2e8;
+
+milliseconds to_milliseconds(double seconds) {
+  if (std::isnan(seconds) || seconds < 0) return milliseconds(0);
+  return milliseconds(static_cast<std::int64_t>(std::min(seconds, kForeverSeconds) * 1000));
+}
+
+// Destroying a worker joins its threads; that must not hold the GIL.
+struct ReleasedDelete {
+  void operator()(Worker* worker) const {
+    if (PyGILState_Check() != 0) {
+      released([&] { delete worker; });
+    } else {
+      delete worker;
+    }
+  }
+};
+using Holder = std::unique_ptr<Worker, ReleasedDelete>;
+
+Holder make_worker(const std::string& settings, const std::string& token, const std::string& output_dir) {
+  WorkerOptions options;
+  options.settings = json::parse(settings, nullptr, false);
+  options.token = Secret(token);
+  options.output_dir = output_dir;
+  auto worker = unwrap(released([&] { return Worker::create(std::move(options)); }));
+  return Holder(worker.release());
+}
+
+std::string submit(Worker& worker, const std::string& directory, const std::string& revision,
+                   std::optional<std::int64_t> step, std::optional<double> epoch,
+                   const std::string& run, const std::map<std::string, double>& metrics,
+                   std::optional<std::int64_t> eos_token_id) {
+  const Submission submission{directory, revision, step, epoch, run, metrics, eos_token_id};
+  return unwrap(released([&] { return worker.submit(submission); }));
+}
+
+bool wait(const Worker& worker, const std::string& job, std::optional<double> timeout) {
+  const auto deadline =
+      std::chrono::steady_clock::now() + to_milliseconds(timeout.value_or(kForeverSeconds));
+  bool ended = false;
+  wait_interruptibly([&](milliseconds slice) {
+    const auto left = std::chrono::duration_cast<milliseconds>(deadline -
+                                                               std::chrono::steady_clock::now());
+    const milliseconds now = std::max(milliseconds(0), std::min(slice, left));
+    ended = worker.wait(job, now);
+    return ended || left <= slice;
+  });
+  return ended;
+}
+
+std::optional<std::string> preflight_result(const Worker& worker) {
+  const std::optional<Status> outcome = worker.preflight_result();
+  if (!outcome) return std::nullopt;
+  return outcome->ok() ? std::string() : outcome->error().message;
+}
+
+bool close(Worker& worker, double timeout) {
+  // Drains in slices so that Ctrl-C ends the wait; closing itself is then quick.
+  const bool drained = timeout <= 0 || wait(worker, "", timeout);
+  const bool empty = released([&] { return worker.close(milliseconds(0)); });
+  return drained && empty;
+}
+
+}  // namespace
+
+void define_worker(py::module_& module) {
+  py::class_<Worker, Holder>(module, "Worker", py::is_final())
+      .def(py::init(&make_worker), py::arg("settings"), py::arg("token"), py::arg("output_dir"))
+      .def("preflight", [](Worker& w) { released([&] { w.preflight(); }); })
+      .def("preflight_result", &preflight_result)
+      .def("submit", &submit, py::arg("directory"), py::arg("revision") = "",
+           py::arg("step") = py::none(), py::arg("epoch") = py::none(), py::arg("run") = "",
+           py::arg("metrics") = std::map<std::string, double>(),
+           py::arg("eos_token_id") = py::none())
+      .def("status",
+           [](const Worker& w) {
+             return released([&] {
+               return w.status().dump(-1, ' ', false, json::error_handler_t::replace);
+             });
+           })
+      .def("wait", &wait, py::arg("job") = "", py::arg("timeout") = py::none())
+      .def("cancel",
+           [](Worker& w, const std::string& job) { return released([&] { return w.cancel(job); }); },
+           py::arg("job") = "")
+      .def("close", &close, py::arg("timeout") = 0.0);
+}
+
+}  // namespace hubrev::python

@@ -1,0 +1,81 @@
+#include "plugin/fixes/revision_section.h"
+
+#include <cmath>
+#include <string_view>
+
+#include "plugin/fixes/text.h"
+
+namespace hubrev {
+namespace {
+
+constexpr std::string_view kDefaultEndpoint = "https://huggingface.co";
+
+// Text for a table cell: on one line, and nothing that ends the cell or opens markup.
+std::string cell(std::string_view raw) {
+  std::string out;
+  for (const char c : printable(raw)) {
+    if (c == '|' || c == '\\' || c == '`' || c == '*' || c == '[' || c == ']') out += '\\';
+    if (c == '<') {
+      out += "&lt;";
+    } else {
+      out += c == '\n' || c == '\t' ? ' ' : c;
+    }
+  }
+  return out;
+}
+
+// A Python string literal.
+std::string python_string(std::string_view raw) {
+  std::string out = "\"";
+  for (const char c : printable(raw)) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c == '\n' || c == '\t' ? ' ' : c;
+  }
+  return out + '"';
+}
+
+std::string table(const FixContext& context) {
+  std::string rows;
+  const auto row = [&](std::string_view name, const std::string& value) {
+    rows += "| " + cell(name) + " | " + value + " |\n";
+  };
+  if (context.step) row("step", std::to_string(*context.step));
+  if (context.epoch && std::isfinite(*context.epoch)) row("epoch", float_text(*context.epoch));
+  for (const auto& [name, value] : context.metrics) {
+    if (std::isfinite(value)) row(name, float_text(value));
+  }
+  return rows.empty() ? rows : "| | |\n|---|---|\n" + rows + "\n";
+}
+
+std::string snippet(const FixContext& context, const ModelFacts& facts) {
+  std::string code;
+  if (!context.endpoint.empty() && context.endpoint != kDefaultEndpoint) {
+    code += "# Set HF_ENDPOINT=" + printable(context.endpoint) + " in the environment first.\n";
+  }
+  const std::string companion = facts.companion == Companion::kProcessor   ? "AutoProcessor"
+                                : facts.companion == Companion::kTokenizer ? "AutoTokenizer"
+                                                                           : "";
+  if (facts.adapter) {
+    code += "from peft import " + facts.auto_class + "\n";
+    if (!companion.empty()) code += "from transformers import " + companion + "\n";
+  } else {
+    code += "from transformers import " + facts.auto_class +
+            (companion.empty() ? "" : ", " + companion) + "\n";
+  }
+  const std::string from = ".from_pretrained(" + python_string(context.repo_id) +
+                           ", revision=" + python_string(context.revision) + ")\n";
+  code += "\nmodel = " + facts.auto_class + from;
+  if (!companion.empty()) {
+    const bool processor = facts.companion == Companion::kProcessor;
+    code += (processor ? "processor = " : "tokenizer = ") + companion + from;
+  }
+  return "```python\n" + code + "```\n";
+}
+
+}  // namespace
+
+std::string revision_section(const FixContext& context, const ModelFacts& facts) {
+  return "## This revision\n\n" + table(context) + snippet(context, facts);
+}
+
+}  // namespace hubrev

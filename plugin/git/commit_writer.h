@@ -1,0 +1,29 @@
+#pragma once
+// Writes commits into a scratch repository. Local and deterministic: the same arguments give the
+// same id, in any process, at any time.
+
+#include <string>
+#include <vector>
+
+#include "plugin/base/ids.h"
+#include "plugin/base/result.h"
+#include "plugin/git/repository.h"
+#include "plugin/types/commit_plan.h"
+
+namespace hubrev {
+
+// A commit without parents that holds exactly content.files, each with mode 100644. The signature
+// is author and committer, at +0000. kInvalidInput names a path that git cannot hold (empty part,
+// '.', '..', '.git', absolute, twice, both file and folder) and an unusable signature or message.
+Result<GitId> write_root_commit(Repository& repository, const CommitContent& content);
+
+// A commit with the tree of `tree_of` and the given parents, in order: what a promotion pushes.
+// kNotFound when one of the commits is not in the repository (fetch it first).
+Result<GitId> write_commit_with_tree_of(Repository& repository, const GitId& tree_of,
+                                        const std::vector<GitId>& parents,
+                                        const std::string& message, const Signature& signature);
+
+// The tree of a commit; kNotFound when the commit is not in the repository.
+Result<GitId> tree_id(Repository& repository, const GitId& commit);
+
+}  // namespace hubrev

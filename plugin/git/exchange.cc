@@ -1,0 +1,91 @@
+#include "plugin/git/exchange.h"
+
+#include <git2.h>
+
+#include <algorithm>
+#include <cctype>
+#include <utility>
+
+#include "plugin/git/git_error.h"
+
+namespace hubrev {
+namespace {
+
+constexpr std::uint64_t kMaxAdvertisement = 64ull << 20;  // about half a million refs
+// A fetched pack is in memory while libgit2 reads it. Pointers, cards and small text stay far
+// below.
+constexpr std::uint64_t kMaxPack = 512ull << 20;
+
+// Media types ignore case; parameters after ';' do not matter here.
+bool has_type(std::string_view header, std::string_view type) {
+  header = header.substr(0, header.find_first_of("; "));
+  return std::equal(header.begin(), header.end(), type.begin(), type.end(), [](char a, char b) {
+    return std::tolower(static_cast<unsigned char>(a)) == b;
+  });
+}
+
+}  // namespace
+
+Exchange::Exchange(const Repository& repository, const Remote& remote, const std::stop_token& stop,
+                   std::string_view doing_what)
+    : doing(std::string(doing_what) + " " + display_url(remote.url)),
+      remote_(remote),
+      stop_(stop),
+      folder_(repository.path()) {}
+
+Result<std::string> Exchange::read_refs(GitService service) {
+  HttpRequest request;
+  request.url = remote_.url + "/info/refs?service=" + std::string(service_name(service));
+  request.max_response_bytes = kMaxAdvertisement;
+  HUBREV_TRY(std::string body, send(std::move(request), service, "-advertisement"));
+  if (const Status sound = check_advertisement(body, service); !sound.ok()) {
+    return with_context(sound.error(), doing);
+  }
+  return body;
+}
+
+Result<std::string> Exchange::call(GitService service, const Source& body) {
+  HttpRequest request;
+  request.method = "POST";
+  request.url = remote_.url + "/" + std::string(service_name(service));
+  request.headers.emplace_back("Content-Type",
+                               "application/x-" + std::string(service_name(service)) + "-request");
+  request.body = body;
+  request.max_response_bytes = kMaxPack;
+  HUBREV_TRY(std::string answer, send(std::move(request), service, "-result"));
+  const Status sound =
+      service == GitService::kReceivePack ? check_report(answer) : check_pack(answer);
+  if (!sound.ok()) return with_context(sound.error(), doing);
+  answered_ = true;
+  return answer;
+}
+
+Result<std::string> Exchange::send(HttpRequest request, GitService service, std::string_view type) {
+  if (cancelled()) return make_error(ErrorKind::kCancelled, "cancelled");
+  const std::string wanted =
+      "application/x-" + std::string(service_name(service)) + std::string(type);
+  request.headers.emplace_back("Accept", wanted);
+  if (!remote_.credential.token.empty()) request.credential = remote_.credential;
+  HUBREV_TRY(HttpResponse response, send_expecting_success(*remote_.http, request, doing, stop_));
+  if (response.status != 200 || !has_type(response.header("content-type"), wanted)) {
+    return make_error(ErrorKind::kRejected, doing + ": the server answered " +
+                                                std::to_string(response.status) + " with '" +
+                                                shown_text(response.header("content-type")) +
+                                                "' where git answers with '" + wanted +
+                                                "'; is this the address of a git repository?");
+  }
+  return std::move(response.body);
+}
+
+int Exchange::fail(Error error) noexcept {
+  if (!failure_) failure_ = std::move(error);
+  return GIT_EUSER;
+}
+
+Error Exchange::error(int code) const {
+  if (failure_) return *failure_;
+  if (cancelled()) return make_error(ErrorKind::kCancelled, "cancelled");
+  return git_error(code, doing);
+}
+
+}  // namespace hubrev

@@ -1,0 +1,104 @@
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "plugin/base/sha256.h"
+#include "plugin/git/exchange.h"
+#include "plugin/git/git_error.h"
+#include "plugin/git/git_handles.h"
+#include "plugin/git/remote.h"
+#include "plugin/git/subtransport.h"
+
+namespace hubrev {
+namespace {
+
+Status connect(git_remote* remote, Exchange& exchange) {
+  git_remote_connect_options options = GIT_REMOTE_CONNECT_OPTIONS_INIT;
+  options.callbacks = callbacks_over(exchange);
+  options.follow_redirects = GIT_REMOTE_REDIRECT_NONE;
+  const int code = git_remote_connect_ext(remote, GIT_DIRECTION_FETCH, &options);
+  if (code < 0) return exchange.error(code);
+  return {};
+}
+
+// Precondition: connected.
+Result<std::vector<RemoteRef>> advertised(git_remote* remote, const Exchange& exchange) {
+  const git_remote_head** heads = nullptr;
+  std::size_t count = 0;
+  if (const int code = git_remote_ls(&heads, &count, remote); code < 0) return exchange.error(code);
+  std::vector<RemoteRef> refs;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string_view name = heads[i]->name;
+    if (!name.starts_with("refs/") || name.ends_with("^{}")) continue;
+    refs.push_back({std::string(name), to_id(heads[i]->oid)});
+  }
+  return refs;
+}
+
+Result<std::vector<RemoteRef>> list_once(Repository& repository, const Remote& remote,
+                                         const std::stop_token& stop) {
+  Exchange exchange(repository, remote, stop, "reading the refs of");
+  RemoteHandle handle;
+  HUBREV_CHECK(make_remote(out(handle), repository, remote, exchange));
+  HUBREV_CHECK(connect(handle.get(), exchange));
+  return advertised(handle.get(), exchange);
+}
+
+Status check_present(const std::vector<RemoteRef>& advertised_refs,
+                     const std::vector<std::string>& refs, const std::string& doing) {
+  for (const std::string& ref : refs) {
+    const bool there = std::any_of(advertised_refs.begin(), advertised_refs.end(),
+                                   [&](const RemoteRef& one) { return one.name == ref; });
+    if (!there) return make_error(ErrorKind::kNotFound, doing + ": there is no " + ref);
+  }
+  return {};
+}
+
+// Kept under a local ref, so that the next fetch tells the server what is here. Its name is a
+// digest because two remote refs of different times, "a" and "a/b", cannot both exist in one
+// repository.
+std::string refspec_for(const std::string& ref) {
+  return "+" + ref + ":refs/hubrev/fetched/" + sha256(ref).hex();
+}
+
+Status fetch_once(Repository& repository, const Remote& remote,
+                  const std::vector<std::string>& refs, const std::stop_token& stop) {
+  Exchange exchange(repository, remote, stop, "fetching from");
+  RemoteHandle handle;
+  HUBREV_CHECK(make_remote(out(handle), repository, remote, exchange));
+  HUBREV_CHECK(connect(handle.get(), exchange));
+  HUBREV_TRY(const std::vector<RemoteRef> present, advertised(handle.get(), exchange));
+  HUBREV_CHECK(check_present(present, refs, exchange.doing));
+
+  std::vector<std::string> refspecs;
+  std::transform(refs.begin(), refs.end(), std::back_inserter(refspecs), refspec_for);
+  std::vector<char*> pointers;
+  for (std::string& refspec : refspecs) pointers.push_back(refspec.data());
+  const git_strarray array{pointers.data(), pointers.size()};
+
+  git_fetch_options options = GIT_FETCH_OPTIONS_INIT;
+  options.callbacks = callbacks_over(exchange);
+  options.prune = GIT_FETCH_NO_PRUNE;
+  options.update_fetchhead = 0;
+  options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
+  options.follow_redirects = GIT_REMOTE_REDIRECT_NONE;
+  const int code = git_remote_fetch(handle.get(), &array, &options, nullptr);
+  if (code < 0) return exchange.error(code);
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<RemoteRef>> list_refs(Repository& repository, const Remote& remote,
+                                         const std::stop_token& stop) {
+  return with_retry(remote.retry, stop, [&] { return list_once(repository, remote, stop); });
+}
+
+Status fetch(Repository& repository, const Remote& remote, const std::vector<std::string>& refs,
+             const std::stop_token& stop) {
+  if (refs.empty()) return {};
+  return with_retry(remote.retry, stop, [&] { return fetch_once(repository, remote, refs, stop); });
+}
+
+}  // namespace hubrev

@@ -1,0 +1,181 @@
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "plugin/git/exchange.h"
+#include "plugin/git/git_error.h"
+#include "plugin/git/git_handles.h"
+#include "plugin/git/remote.h"
+#include "plugin/git/subtransport.h"
+
+namespace hubrev {
+namespace {
+
+// libgit2 pushes local refs only. One fixed name: names taken from branches could clash ("a" with
+// "a/b") in a repository that is used again.
+constexpr const char* kLocalRef = "refs/hubrev/push";
+
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+// How git and the servers built on it word that the ref is no longer what the push was based on.
+bool says_ref_moved(std::string_view status) {
+  constexpr std::array<std::string_view, 8> kWords = {
+      "failed to update ref", "cannot lock ref", "failed to lock",   "incorrect old value",
+      "already exists",       "fetch first",     "non-fast-forward", "stale info"};
+  return std::any_of(kWords.begin(), kWords.end(),
+                     [&](std::string_view words) { return contains(status, words); });
+}
+
+// One attempt at a push, and what libgit2's callbacks learnt during it.
+class PushAttempt final : public Exchange {
+ public:
+  PushAttempt(const Repository& repository, const Remote& remote, const PushRequest& request,
+              const std::stop_token& stop)
+      : Exchange(repository, remote, stop, "pushing to"), request_(request) {}
+
+  // The remote's refs are known, nothing is sent yet. An Error ends the push.
+  Status negotiate(const git_push_update& update) {
+    const GitId current = to_id(update.src);
+    if (current != GitId()) previous_ = current;
+    if (previous_ == request_.commit) {
+      already_there_ = true;  // outcome() looks at this before it looks at any Error
+      return make_error(ErrorKind::kConflict, "nothing to push");
+    }
+    if (cancelled()) return make_error(ErrorKind::kCancelled, "cancelled");
+    if (request_.expected) {
+      if (previous_ != request_.expected) return moved();
+    } else if (previous_ && request_.existing == ExistingRevision::kFail) {
+      return occupied();
+    }
+    return {};
+  }
+
+  void report(std::string_view ref, const char* status) {
+    if (ref != request_.ref) return;
+    reported_ = true;
+    if (status != nullptr) refusal_ = shown_text(status);
+  }
+
+  // What it all comes to; `code` is git_remote_push's, just returned.
+  Result<PushOutcome> outcome(int code) const {
+    if (already_there_) {
+      return PushOutcome{PushResult::kAlreadyThere, previous_, server_text.text()};
+    }
+    if (code < 0) {
+      Error reason = error(code);
+      // The pack was refused as a whole, before any ref was looked at.
+      if (answered() && reason.kind == ErrorKind::kNetwork) return refused(reason.message);
+      return reason;
+    }
+    if (!reported_) {
+      return make_error(ErrorKind::kNetwork,
+                        doing + ": the server did not say whether it took " + request_.ref);
+    }
+    if (!refusal_.empty()) return refused(refusal_);
+    return PushOutcome{PushResult::kPushed, previous_, server_text.text()};
+  }
+
+ private:
+  Error refused(const std::string& status) const {
+    const std::string words = server_text.text();
+    ErrorKind kind = ErrorKind::kRejected;
+    if (says_ref_moved(status)) kind = ErrorKind::kConflict;
+    if (contains(status + words, "DENIED") || contains(status, "forbidden"))
+      kind = ErrorKind::kAuth;
+    return make_error(kind, "the server refused " + request_.ref + ": " + status +
+                                (words.empty() ? "" : ": " + words));
+  }
+
+  Error moved() const {
+    return make_error(ErrorKind::kConflict,
+                      request_.ref + " is at " + (previous_ ? previous_->hex() : "no commit") +
+                          " and no longer at " + request_.expected->hex() +
+                          ": somebody else changed it meanwhile; run this again");
+  }
+
+  Error occupied() const {
+    return make_error(ErrorKind::kConflict,
+                      request_.ref + " already holds commit " + previous_->hex() +
+                          ", not this checkpoint's " + request_.commit.hex() +
+                          "; use another 'revision', or set 'if_exists' to 'replace'");
+  }
+
+  const PushRequest& request_;
+  std::optional<GitId> previous_;
+  bool already_there_ = false;
+  bool reported_ = false;  // the server spoke about our ref
+  std::string refusal_;    // why not; "" when it took it
+};
+
+// The payload is the Exchange's address (callbacks_over).
+PushAttempt& attempt_of(void* payload) {
+  return *static_cast<PushAttempt*>(static_cast<Exchange*>(payload));
+}
+
+int on_negotiation(const git_push_update** updates, size_t count, void* payload) noexcept {
+  PushAttempt& attempt = attempt_of(payload);
+  return attempt.guard([&]() -> Status {
+    if (count != 1) return make_error(ErrorKind::kInternal, "one ref was to be pushed");
+    return attempt.negotiate(*updates[0]);
+  });
+}
+
+int on_report(const char* ref, const char* status, void* payload) noexcept {
+  PushAttempt& attempt = attempt_of(payload);
+  return attempt.guard([&]() -> Status {
+    attempt.report(ref, status);
+    return {};
+  });
+}
+
+Result<PushOutcome> push_once(Repository& repository, const Remote& remote,
+                              const PushRequest& request, const std::stop_token& stop) {
+  PushAttempt attempt(repository, remote, request, stop);
+  RemoteHandle handle;
+  HUBREV_CHECK(make_remote(out(handle), repository, remote, attempt));
+
+  git_push_options options = GIT_PUSH_OPTIONS_INIT;
+  options.callbacks = callbacks_over(attempt);
+  options.callbacks.push_negotiation = on_negotiation;
+  options.callbacks.push_update_reference = on_report;
+  options.follow_redirects = GIT_REMOTE_REDIRECT_NONE;
+  // '+' because libgit2 would otherwise want the remote's old commit here; what may be replaced is
+  // decided in negotiate(), and the server compares with the value seen there.
+  std::string refspec = std::string("+") + kLocalRef + ":" + request.ref;
+  char* pointer = refspec.data();
+  const git_strarray array{&pointer, 1};
+  const int code = git_remote_push(handle.get(), &array, &options);
+  return attempt.outcome(code);
+}
+
+Status check_request(Repository& repository, const PushRequest& request) {
+  int valid = 0;
+  git_reference_name_is_valid(&valid, request.ref.c_str());
+  if (valid == 0 || !request.ref.starts_with("refs/")) {
+    return make_error(ErrorKind::kInvalidInput,
+                      "'" + request.ref + "' is not a full ref name such as refs/heads/main");
+  }
+  const git_oid oid = to_oid(request.commit);
+  CommitHandle commit;
+  HUBREV_CHECK(git_check(git_commit_lookup(out(commit), repository.handle(), &oid),
+                         "looking for commit " + request.commit.hex()));
+  ReferenceHandle reference;
+  return git_check(git_reference_create(out(reference), repository.handle(), kLocalRef, &oid,
+                                        /*force=*/1, nullptr),
+                   "naming commit " + request.commit.hex());
+}
+
+}  // namespace
+
+Result<PushOutcome> push(Repository& repository, const Remote& remote, const PushRequest& request,
+                         const std::stop_token& stop) {
+  HUBREV_CHECK(check_request(repository, request));
+  return with_retry(remote.retry, stop,
+                    [&] { return push_once(repository, remote, request, stop); });
+}
+
+}  // namespace hubrev

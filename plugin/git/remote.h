@@ -1,0 +1,69 @@
+#pragma once
+// What is done with a remote repository: list its refs, fetch, push. Smart HTTP, protocol version 0
+// (git's Documentation/gitprotocol-http and gitprotocol-pack), over the caller's HttpClient.
+//
+// All calls block, belong to the Repository's thread, repeat as a whole under Remote::retry, and
+// touch the remote no more once `stop` is requested (kCancelled).
+
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "plugin/base/ids.h"
+#include "plugin/base/result.h"
+#include "plugin/git/repository.h"
+#include "plugin/net/http.h"
+#include "plugin/net/retry.h"
+#include "plugin/types/settings.h"
+
+namespace hubrev {
+
+struct Remote {
+  std::string url;        // of the repository, e.g. repository_url(target)
+  Credential credential;  // sent with every request, without waiting for a 401; none when empty
+  HttpClient* http = nullptr;
+  RetryContext retry;
+};
+
+struct RemoteRef {
+  std::string name;  // full: "refs/heads/x"
+  GitId id;
+};
+
+// All refs that a reader sees, in the server's order; without HEAD and without peeled tags.
+Result<std::vector<RemoteRef>> list_refs(Repository& repository, const Remote& remote,
+                                         const std::stop_token& stop);
+
+// Brings the commits that the full ref names point to into the repository, with their history.
+// Only the objects count: the local names they are kept under are private to this layer. Objects
+// already here are not sent again. kNotFound names a ref that the remote does not have.
+Status fetch(Repository& repository, const Remote& remote, const std::vector<std::string>& refs,
+             const std::stop_token& stop);
+
+enum class PushResult { kPushed, kAlreadyThere };
+
+struct PushRequest {
+  GitId commit;     // in the repository, with everything it refers to
+  std::string ref;  // full: "refs/heads/x"
+  // Compare-and-swap: the ref must still be this, else kConflict. `existing` does not matter then.
+  std::optional<GitId> expected;
+  // When the remote ref holds another commit: kReplace it, or kFail with kConflict.
+  ExistingRevision existing = ExistingRevision::kReplace;
+};
+
+struct PushOutcome {
+  PushResult result = PushResult::kPushed;
+  std::optional<GitId> previous;  // what the ref held before; absent when it did not exist
+  std::string server_text;        // what the server's hooks wrote, as UTF-8; "" when nothing
+};
+
+// Makes the remote ref point to the commit. A push whose answer was lost is looked up, not blindly
+// repeated: where the ref already is the commit, the outcome is kAlreadyThere and nothing is sent.
+// The value read from the remote is also what the server compares with, so a ref that moves in
+// between is never overwritten (kConflict). kRejected carries what the server's hooks said; kAuth
+// when the token may not write.
+Result<PushOutcome> push(Repository& repository, const Remote& remote, const PushRequest& request,
+                         const std::stop_token& stop);
+
+}  // namespace hubrev

@@ -1,0 +1,279 @@
+#include "plugin/hub/hub_client.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace hubrev {
+namespace {
+
+using nlohmann::json;
+
+// ---- reading answers ------------------------------------------------------------------------
+
+// The member, or null when there is none of that kind; answers come from outside.
+const json* member(const json& object, const char* key, json::value_t type) {
+  if (!object.is_object()) return nullptr;
+  const auto at = object.find(key);
+  return at == object.end() || at->type() != type ? nullptr : &*at;
+}
+
+std::string text_member(const json& object, const char* key) {
+  const json* value = member(object, key, json::value_t::string);
+  return value == nullptr ? "" : value->get<std::string>();
+}
+
+// The "message" of each element of a list.
+std::vector<std::string> messages(const json& answer, const char* key) {
+  std::vector<std::string> texts;
+  const json* list = member(answer, key, json::value_t::array);
+  if (list == nullptr) return texts;
+  for (const json& one : *list) {
+    std::string text = one.is_string() ? one.get<std::string>() : text_member(one, "message");
+    if (!text.empty()) texts.push_back(std::move(text));
+  }
+  return texts;
+}
+
+bool is_success(const HttpResponse& response) {
+  return response.status >= 200 && response.status <= 299;
+}
+
+Error not_a_hub(const HubConnection& connection, std::string_view what) {
+  return make_error(ErrorKind::kRejected,
+                    std::string(what) + ": the answer of " + connection.endpoint +
+                        " is not one of a Hub; check 'endpoint' or HF_ENDPOINT");
+}
+
+// ---- what went wrong, in a user's words -----------------------------------------------------
+
+Error with_message(Error error, const std::string& advice) {
+  error.message = advice + " (" + error.message + ")";
+  return error;
+}
+
+Status require_token(const HubConnection& connection) {
+  if (!connection.token.empty()) return {};
+  return make_error(ErrorKind::kAuth, "no token for " + url_host(connection.endpoint) +
+                                          "; set HF_TOKEN to a token with write access");
+}
+
+// A failed answer about a repository (or about nothing but the token: repo_id "").
+Error refusal(const HubConnection& connection, const HttpResponse& response,
+              const std::string& repo_id, std::string_view what) {
+  Error error = error_from_response(response, what);
+  const std::string host = url_host(connection.endpoint);
+  if (response.status == 401 && connection.token.empty()) {
+    return with_message(std::move(error),
+                        repo_id + " is private or not there; set HF_TOKEN to read it from " + host);
+  }
+  if (response.status == 401) {
+    return with_message(std::move(error), "the token was refused by " + host +
+                                              "; set HF_TOKEN to a token with write access");
+  }
+  if (response.status == 403 && !repo_id.empty()) {
+    return with_message(std::move(error), "the token may not write to " + repo_id +
+                                              "; use a token with write access");
+  }
+  if (response.status == 404 && !repo_id.empty()) {
+    return with_message(std::move(error), "no repository " + repo_id + " on " + host +
+                                              ", or the token may not see it; check 'repo_id'");
+  }
+  return error;
+}
+
+Error unreachable(const HubConnection& connection, Error error) {
+  const bool no_answer = error.kind == ErrorKind::kNetwork || error.kind == ErrorKind::kTimeout ||
+                         error.kind == ErrorKind::kConfig;
+  if (!no_answer || error.http_status != 0) return error;
+  error.message = "cannot reach " + display_url(connection.endpoint) + " (" + error.message +
+                  "); check 'endpoint' or HF_ENDPOINT";
+  return error;
+}
+
+// ---- sending --------------------------------------------------------------------------------
+
+HttpRequest api_request(const HubConnection& connection, std::string method,
+                        const std::string& path) {
+  HttpRequest request;
+  request.method = std::move(method);
+  request.url = connection.endpoint + "/api" + path;
+  request.headers = {{"Accept", "application/json"}};
+  if (!connection.token.empty()) {
+    request.credential = Credential{AuthScheme::kBearer, connection.token};
+  }
+  return request;
+}
+
+HttpRequest json_post(const HubConnection& connection, const std::string& path, const json& body) {
+  HttpRequest request = api_request(connection, "POST", path);
+  request.headers.emplace_back("Content-Type", "application/json");
+  request.body = Source::from_bytes(body.dump(-1, ' ', false, json::error_handler_t::replace));
+  return request;
+}
+
+// "/models/<namespace>/<name>", each part encoded.
+std::string model_path(const std::string& repo_id) {
+  std::string path = "/models";
+  for (std::size_t begin = 0; begin <= repo_id.size();) {
+    const std::size_t end = std::min(repo_id.find('/', begin), repo_id.size());
+    path += "/" + percent_encode(std::string_view(repo_id).substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return path;
+}
+
+// "another conflicting operation is in progress": a lock held while one of the user's repositories
+// is created. The status is the one of "exists already", the meaning is "try again".
+bool is_create_lock(const HttpResponse& response) {
+  const std::string_view header = response.header("x-error-message");
+  constexpr std::string_view kWords = "conflicting operation is in progress";
+  return response.status == 409 && (response.body.find(kWords) != std::string::npos ||
+                                    header.find(kWords) != std::string_view::npos);
+}
+
+// The answer, whatever its status, unless another attempt may bring a different one.
+Result<HttpResponse> call(const HubConnection& connection, const HttpRequest& request,
+                          std::string_view what, const std::stop_token& stop) {
+  auto answer = with_retry(connection.retry, stop, [&]() -> Result<HttpResponse> {
+    HUBREV_TRY(HttpResponse response, connection.http->send(request, stop));
+    if (is_success(response)) return response;
+    Error error = error_from_response(response, what);
+    if (is_create_lock(response)) error.kind = ErrorKind::kServer;
+    if (retryable(error.kind)) return error;
+    return response;
+  });
+  if (!answer.ok()) return unreachable(connection, std::move(answer).error());
+  return answer;
+}
+
+json parse(const HttpResponse& response) {
+  return json::parse(response.body, nullptr, false);
+}
+
+json create_body(const std::string& repo_id, Visibility visibility) {
+  const std::size_t slash = repo_id.find('/');
+  json body = {{"name", repo_id.substr(slash == std::string::npos ? 0 : slash + 1)},
+               {"organization", nullptr},
+               {"type", "model"}};
+  if (slash != std::string::npos) body["organization"] = repo_id.substr(0, slash);
+  if (visibility == Visibility::kPublic) body["visibility"] = "public";
+  if (visibility == Visibility::kPrivate) body["visibility"] = "private";
+  return body;
+}
+
+}  // namespace
+
+Result<Identity> whoami(const HubConnection& connection, const std::stop_token& stop) {
+  const std::string what = "asking who the token belongs to";
+  HUBREV_CHECK(require_token(connection));
+  HUBREV_TRY(const HttpResponse response,
+             call(connection, api_request(connection, "GET", "/whoami-v2"), what, stop));
+  if (!is_success(response)) return refusal(connection, response, "", what);
+  const json answer = parse(response);
+  Identity identity;
+  identity.name = text_member(answer, "name");
+  if (identity.name.empty()) return not_a_hub(connection, what);
+  if (const json* auth = member(answer, "auth", json::value_t::object)) {
+    if (const json* token = member(*auth, "accessToken", json::value_t::object)) {
+      identity.role = text_member(*token, "role");
+    }
+  }
+  if (const json* orgs = member(answer, "orgs", json::value_t::array)) {
+    for (const json& org : *orgs) {
+      if (auto name = text_member(org, "name"); !name.empty()) {
+        identity.organizations.push_back(std::move(name));
+      }
+    }
+  }
+  return identity;
+}
+
+Status check_role(const Identity& identity, const std::string& repo_id) {
+  if (identity.role != "read") return {};
+  return make_error(ErrorKind::kAuth, "the token of " + identity.name +
+                                          " is read-only and may not write to " + repo_id +
+                                          "; use a token with write access");
+}
+
+Status create_repository(const HubConnection& connection, const std::string& repo_id,
+                         Visibility visibility, const std::stop_token& stop) {
+  const std::string what = "creating repository " + repo_id;
+  HUBREV_CHECK(require_token(connection));
+  const HttpRequest request =
+      json_post(connection, "/repos/create", create_body(repo_id, visibility));
+  HUBREV_TRY(const HttpResponse response, call(connection, request, what, stop));
+  if (is_success(response) || response.status == 409) return {};
+  // 401: a token without the right to create; 402: no paid plan; 403: no right in this namespace.
+  // None of them matters when the repository is there.
+  if (response.status == 401 || response.status == 402 || response.status == 403) {
+    HUBREV_TRY(const HttpResponse seen,
+               call(connection, api_request(connection, "GET", model_path(repo_id)), what, stop));
+    if (is_success(seen)) return {};
+  }
+  if (response.status == 404) {
+    return with_message(error_from_response(response, what),
+                        "cannot create " + repo_id + " on " + url_host(connection.endpoint) +
+                            "; check 'repo_id' and 'endpoint'");
+  }
+  return refusal(connection, response, repo_id, what);
+}
+
+Status check_write_access(const HubConnection& connection, const std::string& repo_id,
+                          const std::stop_token& stop) {
+  const std::string what = "checking write access to " + repo_id;
+  HUBREV_CHECK(require_token(connection));
+  const HttpRequest request =
+      api_request(connection, "GET", model_path(repo_id) + "/auth-check/write");
+  HUBREV_TRY(const HttpResponse response, call(connection, request, what, stop));
+  // A 404 without an error code is about the route, not about the repository.
+  const bool no_route = response.status == 404 && response.header("x-error-code").empty();
+  if (is_success(response) || no_route) return {};
+  return refusal(connection, response, repo_id, what);
+}
+
+Result<std::optional<GitId>> resolve_revision(const HubConnection& connection,
+                                              const std::string& repo_id,
+                                              const std::string& revision,
+                                              const std::stop_token& stop) {
+  const std::string what = "resolving revision " + revision + " of " + repo_id;
+  const std::string path = model_path(repo_id) + "/revision/" + percent_encode(revision);
+  HUBREV_TRY(const HttpResponse response,
+             call(connection, api_request(connection, "GET", path), what, stop));
+  if (response.status == 404 && response.header("x-error-code") != "RepoNotFound") {
+    return std::optional<GitId>();
+  }
+  if (response.status == 403) return error_from_response(response, what);  // reading, not writing
+  if (!is_success(response)) return refusal(connection, response, repo_id, what);
+  const std::optional<GitId> commit = GitId::from_hex(text_member(parse(response), "sha"));
+  if (!commit) return not_a_hub(connection, what);
+  return commit;
+}
+
+Result<Provider> detect_provider(const HubConnection& connection, const std::stop_token& stop) {
+  HUBREV_TRY(const HttpResponse response,
+             call(connection, api_request(connection, "GET", "/whoami-v2"),
+                  "asking " + connection.endpoint + " whether it is a Hub", stop));
+  const json answer = parse(response);
+  const bool knows_us = is_success(response) && !text_member(answer, "name").empty();
+  const bool refuses_us = response.status == 401 && !text_member(answer, "error").empty();
+  return knows_us || refuses_us ? Provider::kHub : Provider::kGit;
+}
+
+Result<std::vector<std::string>> validate_card(const HubConnection& connection,
+                                               const std::string& readme,
+                                               const std::stop_token& stop) {
+  const std::string what = "validating README.md";
+  const HttpRequest request =
+      json_post(connection, "/validate-yaml", {{"content", readme}, {"repoType", "model"}});
+  HUBREV_TRY(const HttpResponse response, call(connection, request, what, stop));
+  if (response.status == 404) return std::vector<std::string>();
+  if (!is_success(response)) return refusal(connection, response, "", what);
+  const json answer = parse(response);
+  std::string errors;
+  for (const std::string& one : messages(answer, "errors")) errors += "; " + one;
+  if (errors.empty()) return messages(answer, "warnings");
+  return make_error(ErrorKind::kRejected, "README.md is not valid: " + errors.substr(2));
+}
+
+}  // namespace hubrev

@@ -1,0 +1,168 @@
+#include "plugin/lfs/uploader.h"
+
+#include <algorithm>
+#include <mutex>
+#include <set>
+#include <span>
+#include <utility>
+
+#include "plugin/base/sha256.h"
+#include "plugin/lfs/transfer.h"
+
+namespace hubrev {
+namespace {
+
+constexpr std::uint64_t kSmallFile = 8ull << 20;    // bytes; smaller ones share a batch
+constexpr std::uint64_t kGroupBytes = 64ull << 20;  // of the small files of one group
+constexpr std::size_t kHashBuffer = 1 << 20;        // bytes; how often a hash looks at its token
+
+using Group = std::vector<std::size_t>;  // indices of files
+
+// Large files alone, so that each starts sending as soon as it is hashed; small ones together, so
+// that they cost one request. A group is short enough for its URLs to be used before they expire.
+std::vector<Group> make_groups(const std::vector<LfsFile>& files) {
+  std::vector<Group> groups;
+  Group small;
+  std::uint64_t small_bytes = 0;
+  const auto close = [&] {
+    if (!small.empty()) groups.push_back(std::exchange(small, {}));
+    small_bytes = 0;
+  };
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const std::uint64_t size = files[i].source.size();
+    if (size >= kSmallFile) {
+      groups.push_back({i});
+      continue;
+    }
+    if (small.size() == kMaxBatchObjects || small_bytes + size > kGroupBytes) close();
+    small.push_back(i);
+    small_bytes += size;
+  }
+  close();
+  return groups;
+}
+
+// Which objects are taken care of. The group that claims one sends it; the others need not wait for
+// it, because the whole call succeeds only if every group does.
+class ClaimedObjects {
+ public:
+  // True for the first caller only.
+  bool claim(const Sha256& oid) {
+    const std::lock_guard lock(mutex_);
+    return oids_.insert(oid).second;
+  }
+
+ private:
+  std::mutex mutex_;  // guards oids_
+  std::set<Sha256> oids_;
+};
+
+// One call of upload_files(), shared by its tasks.
+struct Upload {
+  const std::vector<LfsFile>& files;
+  const LfsServer& server;
+  const UploadContext& context;
+  std::stop_token stop;
+  ClaimedObjects claimed;
+  std::vector<LfsObject> objects;  // each slot is written by one task
+};
+
+Result<Sha256> hash_file(const LfsFile& file, Progress& progress, std::vector<char>& buffer,
+                         const std::stop_token& stop) {
+  Sha256Hasher hasher;
+  SourceReader reader = file.source.open();
+  for (;;) {
+    if (stop.stop_requested()) return make_error(ErrorKind::kCancelled, "cancelled");
+    auto got = reader.read(std::span(buffer));
+    if (!got.ok()) return with_context(std::move(got).error(), "hashing " + file.path);
+    if (*got == 0) return hasher.finish();
+    hasher.update({buffer.data(), *got});
+    progress.bytes_hashed += *got;
+  }
+}
+
+Status hash_group(Upload& upload, const Group& group) {
+  std::vector<char> buffer(kHashBuffer);
+  for (const std::size_t i : group) {
+    const LfsFile& file = upload.files[i];
+    HUBREV_TRY(const Sha256 oid, hash_file(file, *upload.context.progress, buffer, upload.stop));
+    upload.objects[i] = {file.path, oid, file.source.size()};
+  }
+  return {};
+}
+
+// The objects of the group that nobody else sends.
+std::vector<ObjectToSend> claim_group(Upload& upload, const Group& group) {
+  std::vector<ObjectToSend> items;
+  for (const std::size_t i : group) {
+    const LfsObject& object = upload.objects[i];
+    if (upload.claimed.claim(object.oid)) {
+      items.push_back({&upload.files[i], {object.oid, object.size}});
+    } else {
+      upload.context.progress->bytes_present += object.size;
+    }
+  }
+  return items;
+}
+
+Result<std::vector<UploadOffer>> request_group(const Upload& upload,
+                                               const std::vector<ObjectToSend>& items) {
+  std::vector<LfsPointer> objects;
+  for (const ObjectToSend& item : items) objects.push_back(item.object);
+  std::string what = "uploading " + items.front().file->path;
+  if (items.size() > 1) what += " and " + std::to_string(items.size() - 1) + " more";
+  const UploadContext& context = upload.context;
+  return with_retry(context.retry, upload.stop, [&] {
+    return request_uploads(*context.http, upload.server, objects, what,
+                           context.retry.clock->unix_ms(), upload.stop);
+  });
+}
+
+Status upload_group(Upload& upload, const Group& group) {
+  HUBREV_CHECK(hash_group(upload, group));
+  if (upload.context.still_unchanged) HUBREV_CHECK(upload.context.still_unchanged());
+  const std::vector<ObjectToSend> items = claim_group(upload, group);
+  if (items.empty()) return {};
+  HUBREV_TRY(std::vector<UploadOffer> offers, request_group(upload, items));
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    HUBREV_CHECK(
+        send_object(items[i], std::move(offers[i]), upload.server, upload.context, upload.stop));
+  }
+  return {};
+}
+
+// Tasks that were stopped because of another's error are cancelled; the other's error is the
+// reason.
+Status first_error(const std::vector<Status>& results) {
+  const auto failed = [](const Status& status) { return !status.ok(); };
+  const auto reason = std::find_if(results.begin(), results.end(), [&](const Status& status) {
+    return failed(status) && status.error().kind != ErrorKind::kCancelled;
+  });
+  if (reason != results.end()) return *reason;
+  const auto any = std::find_if(results.begin(), results.end(), failed);
+  return any == results.end() ? Status() : *any;
+}
+
+}  // namespace
+
+Result<std::vector<LfsObject>> upload_files(const std::vector<LfsFile>& files,
+                                            const LfsServer& server, const UploadContext& context,
+                                            const std::stop_token& stop) {
+  std::stop_source source;
+  const std::stop_callback follow_caller(stop, [&] { source.request_stop(); });
+  Upload upload{
+      files, server, context, source.get_token(), {}, std::vector<LfsObject>(files.size())};
+  const std::vector<Group> groups = make_groups(files);
+  std::vector<std::function<Status()>> tasks;
+  for (const Group& group : groups) {
+    tasks.emplace_back([&] {
+      Status status = upload_group(upload, group);
+      if (!status.ok()) source.request_stop();
+      return status;
+    });
+  }
+  HUBREV_CHECK(first_error(context.pool->run_all(std::move(tasks))));
+  return std::move(upload.objects);
+}
+
+}  // namespace hubrev

@@ -1,0 +1,123 @@
+#include "plugin/safetensors/completeness.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "plugin/safetensors/weight_sets.h"
+
+namespace hubrev {
+namespace {
+
+using Names = std::set<std::string, std::less<>>;
+using NamesByFile = std::map<std::string, Names>;
+
+constexpr std::string_view kBinIndexSuffix = ".bin.index.json";
+
+constexpr std::array<std::string_view, 11> kWeightSuffixes = {
+    ".safetensors", ".bin", ".pt",      ".pth",  ".gguf", ".ckpt",
+    ".distcp",      ".h5",  ".msgpack", ".onnx", ".npz"};
+
+// What a trainer saves beside the weights under the same suffixes: files and folders by prefix.
+constexpr std::array<std::string_view, 5> kResumeState = {"optimizer", "scheduler", "scaler",
+                                                          "rng_state", "training_args"};
+
+Error invalid(std::string message) {
+  return make_error(ErrorKind::kInvalidInput, std::move(message));
+}
+
+bool is_resume_state(std::string_view path) {
+  while (true) {
+    for (const std::string_view prefix : kResumeState) {
+      if (path.starts_with(prefix)) return true;
+    }
+    const std::size_t slash = path.find('/');
+    if (slash == std::string_view::npos) return false;
+    path.remove_prefix(slash + 1);
+  }
+}
+
+bool is_weights(const Entry& entry) {
+  const auto matches = [&](std::string_view suffix) { return entry.path.ends_with(suffix); };
+  return std::any_of(kWeightSuffixes.begin(), kWeightSuffixes.end(), matches) &&
+         !is_resume_state(entry.path);
+}
+
+Status check_has_weights(const Snapshot& snapshot) {
+  if (std::any_of(snapshot.entries.begin(), snapshot.entries.end(), is_weights)) return {};
+  return invalid(
+      "the checkpoint holds no weights; have the trainer save them (DeepSpeed ZeRO-3: "
+      "stage3_gather_16bit_weights_on_model_save, FSDP: FULL_STATE_DICT)");
+}
+
+Result<NamesByFile> read_names(const Snapshot& snapshot) {
+  NamesByFile files;
+  for (const Entry& entry : snapshot.entries) {
+    if (!entry.path.ends_with(kSafetensorsSuffix)) continue;
+    HUBREV_TRY(Header header, read_header_of(entry));
+    Names& names = files[entry.path];
+    for (Tensor& tensor : header.tensors) names.insert(std::move(tensor.name));
+  }
+  return files;
+}
+
+Error not_in_index(std::string_view tensor, const std::string& path,
+                   const std::string& index_path) {
+  return invalid("tensor " + quote_name(tensor) + " of " + path + " is not named by " + index_path);
+}
+
+Error not_in_shard(std::string_view tensor, const std::string& shard,
+                   const std::string& index_path) {
+  return invalid("incomplete: tensor " + quote_name(tensor) + " named by " + index_path +
+                 " is missing from " + shard);
+}
+
+// Both ways: what a shard holds is in the index, and what the index says is in the shard.
+Status check_tensors(const WeightSet& set, const NamesByFile& files) {
+  const std::string index_path = set.stem + std::string(kSafetensorsIndexSuffix);
+  const auto& weight_map = set.index->weight_map;
+  std::map<std::string_view, const Names*> shards;  // by name in the folder
+  for (const std::string& path : set.files) {
+    const std::string_view name = std::string_view(path).substr(folder_of(path).size());
+    const auto file = files.find(path);
+    if (file == files.end()) {
+      return invalid(path + ", a shard by its index, is no safetensors file");
+    }
+    for (const std::string& tensor : file->second) {
+      const auto at = weight_map.find(tensor);
+      if (at == weight_map.end() || at->second != name) {
+        return not_in_index(tensor, path, index_path);
+      }
+    }
+    shards.emplace(name, &file->second);
+  }
+  for (const auto& [tensor, name] : weight_map) {
+    if (!shards.at(name)->contains(tensor)) {
+      return not_in_shard(tensor, name, index_path);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Status check_weights(const Snapshot& snapshot) {
+  HUBREV_CHECK(check_has_weights(snapshot));
+  HUBREV_TRY(const NamesByFile files, read_names(snapshot));
+  HUBREV_TRY(const std::vector<WeightSet> sets, find_weight_sets(snapshot));
+  for (const WeightSet& set : sets) {
+    if (set.index) HUBREV_CHECK(check_tensors(set, files));
+  }
+  for (const Entry& entry : snapshot.entries) {
+    if (!entry.path.ends_with(kBinIndexSuffix)) continue;
+    HUBREV_TRY(const ShardIndex index, read_index(entry));
+    HUBREV_CHECK(shard_paths(snapshot, entry, index));
+  }
+  return {};
+}
+
+}  // namespace hubrev

@@ -1,0 +1,74 @@
+#include "plugin/safetensors/weight_sets.h"
+
+#include <array>
+#include <set>
+#include <string_view>
+#include <utility>
+
+namespace hubrev {
+namespace {
+
+// Single files for which a loader also tries "<name>.index.json": transformers and diffusers.
+constexpr std::array<std::string_view, 2> kSingleFiles = {"model.safetensors",
+                                                          "diffusion_pytorch_model.safetensors"};
+
+bool is_single_file(std::string_view path) {
+  const std::string_view name = path.substr(folder_of(path).size());
+  return name == kSingleFiles[0] || name == kSingleFiles[1];
+}
+
+Result<WeightSet> indexed_set(const Snapshot& snapshot, const Entry& entry) {
+  HUBREV_TRY(ShardIndex index, read_index(entry));
+  WeightSet set;
+  set.stem = entry.path.substr(0, entry.path.size() - kSafetensorsIndexSuffix.size());
+  HUBREV_TRY(set.files, shard_paths(snapshot, entry, index));
+  set.index = std::move(index);
+  return set;
+}
+
+}  // namespace
+
+Result<std::vector<WeightSet>> find_weight_sets(const Snapshot& snapshot) {
+  std::vector<WeightSet> sets;
+  std::set<std::string> taken;
+  for (const Entry& entry : snapshot.entries) {
+    if (!entry.path.ends_with(kSafetensorsIndexSuffix)) continue;
+    HUBREV_TRY(WeightSet set, indexed_set(snapshot, entry));
+    for (const std::string& file : set.files) {
+      if (taken.insert(file).second) continue;
+      return make_error(ErrorKind::kInvalidInput,
+                        file + " is named by two indexes; remove the one that is out of date");
+    }
+    if (!set.files.empty()) sets.push_back(std::move(set));
+  }
+  for (const Entry& entry : snapshot.entries) {
+    if (!is_single_file(entry.path) || taken.contains(entry.path)) continue;
+    const std::size_t stem = entry.path.size() - kSafetensorsSuffix.size();
+    sets.push_back({entry.path.substr(0, stem), {entry.path}, std::nullopt});
+  }
+  return sets;
+}
+
+Result<std::vector<std::string>> shard_paths(const Snapshot& snapshot, const Entry& entry,
+                                             const ShardIndex& index) {
+  std::set<std::string_view> names;
+  for (const auto& [tensor, file] : index.weight_map) names.insert(file);
+  std::vector<std::string> paths;
+  for (const std::string_view name : names) {
+    std::string path = folder_of(entry.path).append(name);
+    if (find_entry(snapshot, path) == nullptr) {
+      return make_error(ErrorKind::kInvalidInput,
+                        "incomplete: shard " + path + " named by " + entry.path + " is missing");
+    }
+    paths.push_back(std::move(path));
+  }
+  return paths;
+}
+
+Result<Header> read_header_of(const Entry& entry) {
+  auto header = read_header(entry.source);
+  if (!header.ok()) return with_context(std::move(header).error(), entry.path);
+  return header;
+}
+
+}  // namespace hubrev

@@ -1,0 +1,39 @@
+#pragma once
+// Takes a checkpoint out of the trainer's reach without reading it: the trainer may delete or
+// rewrite its folder as soon as freeze_checkpoint() has returned.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "plugin/base/result.h"
+#include "plugin/types/settings.h"
+#include "plugin/types/snapshot.h"
+
+namespace hubrev {
+
+// Files of at least this many bytes are hard-linked where that is possible; smaller ones are
+// copied, which costs no more and makes them safe from being rewritten in place.
+inline constexpr std::uint64_t kHardLinkFromBytes = 1ull << 20;
+
+struct FreezeRequest {
+  std::string checkpoint;   // the folder the trainer saved
+  std::string destination;  // does not exist yet; its parent does, on the checkpoint's file system
+                            // if possible
+  Contents contents = Contents::kInference;
+};
+
+struct FreezeOutcome {
+  std::vector<FrozenFile> frozen;     // sorted by path
+  std::vector<std::string> excluded;  // sorted; a folder left out as a whole ends in '/'
+};
+
+// Runs on the training thread: a few system calls per file, no fsync, no hashing. Bytes are copied
+// only below kHardLinkFromBytes, or where the file system can neither reflink nor hard-link.
+// Never writes to the checkpoint folder: rotation sorts by its modification time. Links inside the
+// checkpoint are followed and frozen as the file they name. Thread-safe for distinct destinations.
+// Errors: invalid_input when the checkpoint cannot be published as it is, io when the destination
+// cannot be written. After an error the destination does not exist.
+Result<FreezeOutcome> freeze_checkpoint(const FreezeRequest& request);
+
+}  // namespace hubrev

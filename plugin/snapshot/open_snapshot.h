@@ -1,0 +1,23 @@
+#pragma once
+// From the record of what was frozen back to the files, and the proof that they are still the same.
+// Called by the worker, also in another process than the one that froze them.
+
+#include <string>
+#include <vector>
+
+#include "plugin/base/result.h"
+#include "plugin/types/snapshot.h"
+
+namespace hubrev {
+
+// A Snapshot with one entry per frozen file. `root` is the absolute folder that holds them.
+// kCorrupt when a file is missing, has another size, or when `frozen` names a path outside `root`.
+Result<Snapshot> open_snapshot(std::string root, std::vector<FrozenFile> frozen);
+
+// Compares every frozen file with its stamp. kCorrupt ("changed while pending") names the first
+// that differs: a hard link shares its bytes with the trainer's file, which may be rewritten in
+// place. A rewrite within the file system's time granularity (at most a few milliseconds) that
+// keeps the size goes unseen.
+Status verify_unchanged(const Snapshot& snapshot);
+
+}  // namespace hubrev

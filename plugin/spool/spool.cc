@@ -1,0 +1,156 @@
+#include "plugin/spool/spool.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <mutex>
+#include <random>
+#include <system_error>
+#include <utility>
+
+#include "plugin/base/clock.h"
+#include "plugin/base/file.h"
+#include "plugin/spool/layout.h"
+#include "plugin/spool/lock.h"
+
+namespace hubrev {
+namespace {
+
+namespace fs = std::filesystem;
+
+Error spool_error(int code, const std::string& path) {
+  return errno_error(code, "cannot write to the spool at " + path +
+                               ", make it writable or choose another 'spool_dir'");
+}
+
+// Text as a person can read it. The record may quote bytes that are no UTF-8 (a server's message, a
+// folder's name); they are replaced rather than refused.
+std::string serialize(const JobRecord& record) {
+  return to_json(record).dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+Status remove_tree(const std::string& path) {
+  std::error_code code;
+  fs::remove_all(path, code);
+  if (code) return spool_error(code.value(), path);
+  return {};
+}
+
+// Removes what killed submits left; returns the creation time of the newest job, 0 without one.
+Result<std::int64_t> sweep(const std::string& root) {
+  std::int64_t newest = 0;
+  std::error_code code;
+  for (fs::directory_iterator at(root, code), end; !code && at != end; at.increment(code)) {
+    const std::string name = at->path().filename().string();
+    if (name.starts_with(kStagingPrefix)) {
+      HUBREV_CHECK(remove_tree(at->path().string()));
+    } else {
+      newest = std::max(newest, job_id_time(name).value_or(0));
+    }
+  }
+  if (code) return spool_error(code.value(), root);
+  return newest;
+}
+
+}  // namespace
+
+struct Spool::State {
+  const std::string root;
+  const SpoolLock lock;
+  std::mutex mutex;        // guards both below
+  std::int64_t newest_ms;  // of the ids given out or found
+  std::random_device random;
+
+  State(std::string r, SpoolLock l, std::int64_t newest)
+      : root(std::move(r)), lock(std::move(l)), newest_ms(newest) {}
+};
+
+Spool::Spool(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Spool::~Spool() = default;
+Spool::Spool(Spool&&) noexcept = default;
+Spool& Spool::operator=(Spool&&) noexcept = default;
+
+Result<Spool> Spool::open(const std::string& root) {
+  std::error_code code;
+  std::string absolute = fs::absolute(root, code).lexically_normal().string();
+  if (absolute.size() > 1 && absolute.ends_with('/')) absolute.pop_back();
+  if (code || root.empty()) {
+    return make_error(ErrorKind::kConfig, "'spool_dir' must name a folder, not '" + root + "'");
+  }
+  if (auto made = make_private_directory(absolute); !made.ok()) {
+    return with_context(std::move(made).error(),
+                        "the spool needs a folder, choose another 'spool_dir'");
+  }
+  HUBREV_TRY(SpoolLock lock, SpoolLock::take(absolute));
+  HUBREV_TRY(const std::int64_t newest, sweep(absolute));
+  return Spool(std::make_unique<State>(std::move(absolute), std::move(lock), newest));
+}
+
+const std::string& Spool::root() const {
+  return state_->root;
+}
+
+std::string Spool::new_job_id() {
+  const std::lock_guard lock(state_->mutex);
+  state_->newest_ms = std::max(system_clock().unix_ms(), state_->newest_ms + 1);
+  return make_job_id(state_->newest_ms, state_->random());
+}
+
+std::string Spool::staging_directory(const std::string& job_id) const {
+  return state_->root + "/" + std::string(kStagingPrefix) + job_id;
+}
+
+Status Spool::begin(const std::string& job_id) {
+  HUBREV_CHECK(check_job_id(job_id));
+  const std::string folder = staging_directory(job_id);
+  if (::mkdir(folder.c_str(), 0700) != 0) return spool_error(errno, folder);
+  return {};
+}
+
+Status Spool::publish(const JobRecord& record) {
+  HUBREV_CHECK(check_job_id(record.id));
+  const std::string staging = staging_directory(record.id);
+  const std::string folder = job_folder(state_->root, record.id);
+  HUBREV_CHECK(write_file_atomic(record_path(staging), serialize(record), Durability::kRename));
+  if (std::rename(staging.c_str(), folder.c_str()) != 0) return spool_error(errno, folder);
+  return {};
+}
+
+void Spool::abandon(const std::string& job_id) {
+  if (check_job_id(job_id).ok()) (void)remove_tree(staging_directory(job_id));
+}
+
+Status Spool::save(const JobRecord& record) {
+  HUBREV_CHECK(check_job_id(record.id));
+  const auto durability = is_final(record.state) ? Durability::kSync : Durability::kRename;
+  return write_file_atomic(record_path(job_folder(state_->root, record.id)), serialize(record),
+                           durability);
+}
+
+Status Spool::free_snapshot(const std::string& job_id) {
+  HUBREV_CHECK(check_job_id(job_id));
+  for (const std::string& path :
+       {files_directory(job_id), card_path(job_id), work_directory(job_id)}) {
+    HUBREV_CHECK(remove_tree(path));
+  }
+  return {};
+}
+
+std::string Spool::files_directory(const std::string& job_id) const {
+  return job_folder(state_->root, job_id) + "/files";
+}
+
+std::string Spool::card_path(const std::string& job_id) const {
+  return job_folder(state_->root, job_id) + "/card.md";
+}
+
+std::string Spool::work_directory(const std::string& job_id) const {
+  return job_folder(state_->root, job_id) + "/git";
+}
+
+}  // namespace hubrev

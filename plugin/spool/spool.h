@@ -1,0 +1,79 @@
+#pragma once
+// The folder that holds frozen checkpoints and the records of their jobs. Whatever is in it when
+// the process is killed is found again by the next one.
+//
+//   <root>/lock                held by the one process that owns the spool
+//   <root>/worker.log
+//   <root>/tmp-<job id>/       being submitted; removed by the next owner if its process dies
+//   <root>/<job id>/job.json   the record; a folder without it is no job
+//   <root>/<job id>/files/     the frozen checkpoint
+//   <root>/<job id>/card.md    the trainer's model card, frozen with it
+//   <root>/<job id>/git/       scratch of the worker
+//   <root>/<job id>/cancel     present when somebody asked to cancel
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "plugin/base/result.h"
+#include "plugin/types/job_record.h"
+
+namespace hubrev {
+
+// The owner's view of a spool. Movable; thread-safe as long as no two threads work on the same job.
+// Job ids are those of new_job_id() or read_spool(); others are refused as invalid_input by what
+// returns a Status.
+class Spool {
+ public:
+  // Creates `root` (mode 0700) if missing, takes its lock and removes what a killed submit left.
+  // kConfig names the process that holds the lock; io when the folder cannot be written. The lock
+  // ends with this object or with the process, is not inherited by a fork, and also keeps a second
+  // Spool of the same process out.
+  static Result<Spool> open(const std::string& root);
+  ~Spool();
+  Spool(Spool&&) noexcept;
+  Spool& operator=(Spool&&) noexcept;
+
+  const std::string& root() const;  // absolute
+
+  // Sorts after every id that this spool holds, also when the clock was set back. Creates nothing.
+  std::string new_job_id();
+
+  // The life of a submit: begin, fill staging_directory(), then publish or abandon. Nothing is
+  // synced to disk: the caller is the training thread, and a kill loses nothing that was renamed.
+  std::string staging_directory(const std::string& job_id) const;
+  Status begin(const std::string& job_id);
+  Status publish(const JobRecord& record);
+  void abandon(const std::string& job_id);  // best effort; open() removes what is left
+
+  // Replaces the record of a published job atomically. On disk when this returns if the state is
+  // final; blocks for it.
+  Status save(const JobRecord& record);
+  // Removes everything of the job but its record. Safe to repeat.
+  Status free_snapshot(const std::string& job_id);
+
+  std::string files_directory(const std::string& job_id) const;
+  std::string card_path(const std::string& job_id) const;       // the file may not exist
+  std::string work_directory(const std::string& job_id) const;  // not created; may not exist
+
+ private:
+  struct State;
+  explicit Spool(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+struct SpoolContents {
+  std::vector<JobRecord> records;     // sorted by id
+  std::vector<std::string> problems;  // one sentence per folder whose record cannot be read
+};
+
+// What a spool holds. Takes no lock and changes nothing, so it may run beside the owner, also in
+// another process; never deletes what it cannot read. A missing root is an empty spool.
+Result<SpoolContents> read_spool(const std::string& root);
+
+// Asks the owner, in whatever process, to cancel a job: it polls cancel_requested(). not_found when
+// the spool holds no such job.
+Status request_cancel(const std::string& root, const std::string& job_id);
+bool cancel_requested(const std::string& root, const std::string& job_id);
+
+}  // namespace hubrev

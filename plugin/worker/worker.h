@@ -1,0 +1,88 @@
+#pragma once
+// The engine: freezes on the caller's thread, does everything else on its own.
+//
+// Threads
+//   caller   submit() freezes; status(), wait(), cancel() look at the table. Any thread, any number.
+//   lanes    kLanes; each takes a queued job and runs it from top to bottom (pipeline/run_job).
+//   files    Settings::concurrency; hash and upload one group of files each, for the lanes.
+//   watcher  one; looks every half second for cancel requests of other processes.
+// Nothing here calls Python; progress is pulled by status().
+//
+// Shutdown order (close): refuse submits -> drain until the deadline -> stop running jobs, which go
+// back to the queue in the spool -> join watcher and lanes -> join files -> release the spool.
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "plugin/base/result.h"
+#include "plugin/base/secret.h"
+#include "plugin/types/job_record.h"
+#include "plugin/types/settings.h"
+
+namespace hubrev {
+
+struct WorkerOptions {
+  nlohmann::json settings;  // partial; see configs/schema.json
+  Secret token;             // may be empty: then every push fails with an auth error that says so
+  std::string output_dir;   // absolute or relative; holds the default spool and the trainer's card
+};
+
+struct Submission {
+  std::string directory;                  // the checkpoint
+  std::string revision;                   // "" to name it by the template
+  std::optional<std::int64_t> step;
+  std::optional<double> epoch;
+  std::string run;                        // of a hyperparameter search, "" otherwise
+  std::map<std::string, double> metrics;
+  std::optional<std::int64_t> eos_token_id;
+};
+
+// Thread-safe. In a forked child every method fails (kInternal) or does nothing, and the destructor
+// leaks on purpose: the threads that could be joined do not exist there.
+class Worker {
+ public:
+  // Opens the spool, takes up what an earlier process left (unfinished jobs, and failed ones whose
+  // snapshot is still there), starts the threads. kConfig or io when that is not possible.
+  static Result<std::unique_ptr<Worker>> create(WorkerOptions options);
+  ~Worker();  // close(0)
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // Asks, on a lane, whether the repository can be written, creating it if need be.
+  void preflight();
+  // nullopt while that runs (or was never asked for); then its outcome.
+  std::optional<Status> preflight_result() const;
+
+  // Freezes the checkpoint and queues it; returns the job's id. A few system calls per file, no
+  // network, no fsync. A pending job of the same revision is superseded. A checkpoint that cannot be
+  // frozen leaves a failed record behind, and the error is returned.
+  Result<std::string> submit(const Submission& submission);
+
+  // Every record of the spool, oldest first, each with "progress": {bytes_total, bytes_hashed,
+  // bytes_sent, bytes_present}.
+  nlohmann::json status() const;
+
+  // Blocks until the job ("" for all) has ended, at most `timeout`; whether it has. With
+  // Settings::offline nothing would end, so it answers at once.
+  bool wait(const std::string& job_id, std::chrono::milliseconds timeout) const;
+
+  // Stops one pending job ("" for all). A running one touches the remote no more after the request
+  // in flight was broken off. False: no such pending job.
+  bool cancel(const std::string& job_id);
+
+  // See above. Idempotent. False: jobs are left in the spool.
+  bool close(std::chrono::milliseconds drain);
+
+ private:
+  struct Impl;
+  explicit Worker(std::unique_ptr<Impl> impl);
+  bool in_fork_child() const;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hubrev

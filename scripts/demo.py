@@ -1,0 +1,222 @@
+"""Trains a tiny model; every checkpoint becomes a revision, and the best one becomes main.
+
+Run it through scripts/demo, which sets up what it needs.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parent.parent
+SAVE_STEPS = 20
+MAX_STEPS = 140
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
+    parser.add_argument("--workdir", type=Path, default=Path("demo"), help="default: ./demo")
+    parser.add_argument("--endpoint", help="a Hub to push to (default: a local one)")
+    parser.add_argument("--repo", default="local-user/tiny-demo", help="namespace/name")
+    return parser.parse_args()
+
+
+def sentences() -> list[str]:
+    """Sentences short enough to be learnt in a few seconds."""
+    animals = ["otter", "heron", "badger", "lynx", "marten", "plover"]
+    deeds = ["swims across", "looks over", "sleeps beside", "walks around"]
+    places = ["the quiet lake", "the old bridge", "the mill", "the reed bed", "the hill"]
+    return [f"The {a} {d} {p}." for a in animals for d in deeds for p in places]
+
+
+def make_tokenizer():
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=["<unk>", "<s>", "</s>", "<pad>"])
+    texts = [(ROOT / name).read_text() for name in ("README.md", "ARCHITECTURE.md")]
+    tokenizer.train_from_iterator(texts + sentences() * 20, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        unk_token="<unk>",
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+    )
+
+
+def make_model(tokenizer):
+    import torch
+    from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(1)
+    stale_eos = tokenizer.unk_token_id  # what a base model's files would hold
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=64,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=stale_eos,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    model = LlamaForCausalLM(config)
+    model.generation_config = GenerationConfig(
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=stale_eos,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return model
+
+
+def encode(tokenizer, texts: list[str]) -> list[dict[str, list[int]]]:
+    rows = []
+    for text in texts:
+        ids = [tokenizer.bos_token_id, *tokenizer(text)["input_ids"], tokenizer.eos_token_id]
+        rows.append({"input_ids": ids, "labels": list(ids)})
+    return rows
+
+
+def pad(tokenizer):
+    import torch
+
+    def collate(rows):
+        width = max(len(row["input_ids"]) for row in rows)
+        fill = {"input_ids": tokenizer.pad_token_id, "labels": -100}
+        batch = {
+            key: torch.tensor([row[key] + [value] * (width - len(row[key])) for row in rows])
+            for key, value in fill.items()
+        }
+        batch["attention_mask"] = (batch["input_ids"] != tokenizer.pad_token_id).long()
+        return batch
+
+    return collate
+
+
+def train(output_dir: Path, endpoint: str, token: str | None, repo: str):
+    from transformers import Trainer, TrainingArguments
+
+    from hub_revisions import HubRevisionCallback
+
+    tokenizer = make_tokenizer()
+    lines = sentences()
+    random.Random(0).shuffle(lines)
+    split = len(lines) * 4 // 5
+    callback = HubRevisionCallback(endpoint=endpoint, repo_id=repo, token=token, tags=["demo"])
+    trainer = Trainer(
+        model=make_model(tokenizer),
+        args=TrainingArguments(
+            output_dir=str(output_dir),
+            max_steps=MAX_STEPS,
+            per_device_train_batch_size=16,
+            learning_rate=5e-3,
+            eval_strategy="steps",
+            eval_steps=SAVE_STEPS,
+            save_steps=SAVE_STEPS,
+            save_total_limit=2,
+            logging_steps=SAVE_STEPS,
+            gradient_checkpointing=True,
+            report_to=[],
+            seed=1,
+            use_cpu=True,
+        ),
+        train_dataset=encode(tokenizer, lines[:split]),
+        eval_dataset=encode(tokenizer, lines[split:]),
+        processing_class=tokenizer,
+        data_collator=pad(tokenizer),
+        callbacks=[callback],
+    )
+    trainer.train()
+    return callback
+
+
+def show(console: Console, rows) -> None:
+    table = Table(title="Revisions")
+    for heading in ("revision", "step", "eval loss", "size", "bytes sent", "push s", "waited ms"):
+        table.add_column(heading, justify="left" if heading == "revision" else "right")
+    for row in rows:
+        table.add_row(
+            row.revision,
+            str(row.step),
+            f"{row.metric:.4f}" if row.metric is not None else "-",
+            f"{row.size:,}",
+            f"{row.sent:,}",
+            f"{row.push_seconds:.2f}",
+            f"{row.waited_ms:.2f}",
+        )
+    console.print(table)
+
+
+def generate(repo: str, revision: str, token: str | None) -> tuple[str, bool]:
+    """Loads the revision as a stranger would; the text and whether it ended at EOS."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(repo, revision=revision, token=token)
+    model = AutoModelForCausalLM.from_pretrained(repo, revision=revision, token=token)
+    prompt = tokenizer("<s>The otter", return_tensors="pt", add_special_tokens=False)
+    output = model.generate(
+        prompt["input_ids"],
+        attention_mask=prompt["attention_mask"],
+        max_new_tokens=40,
+        do_sample=False,
+    )[0]
+    return tokenizer.decode(output), output[-1].item() == tokenizer.eos_token_id
+
+
+def main() -> int:
+    options = parse_arguments()
+    workdir = options.workdir.resolve()
+    workdir.mkdir(parents=True, exist_ok=True)
+    console = Console(width=110)
+    with ExitStack() as stack:
+        endpoint, token = options.endpoint, None
+        if endpoint is None:
+            from hub_revisions.local_hub import LocalHub
+
+            hub = stack.enter_context(LocalHub(workdir / "hub"))
+            endpoint, token = hub.endpoint, hub.token
+            console.print(f"local hub at {endpoint}, repositories in {hub.root}")
+        # transformers reads these when it is imported, which is why that happens below.
+        os.environ["HF_ENDPOINT"] = endpoint
+        os.environ["HF_HOME"] = str(workdir / "cache")
+        os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+        from hub_revisions import best_revision, promote
+
+        output_dir = workdir / "output"
+        shutil.rmtree(output_dir, ignore_errors=True)
+        callback = train(output_dir, endpoint, token, options.repo)
+        shutil.copy(output_dir / "_hub_revisions" / "worker.log", workdir / "worker.log")
+        failed = [record for record in callback.records() if record.state != "done"]
+        show(console, callback.summary("eval_loss"))
+        for record in failed:
+            console.print(f"{record.revision}: {record.state}: {record.error}")
+        if failed or not callback.records():
+            console.print("[red]not every checkpoint became a revision[/red]")
+            return 1
+
+        where = {"endpoint": endpoint, "token": token}
+        best = best_revision(options.repo, metric="eval_loss", mode="min", **where)
+        promotion = promote(options.repo, best.revision, **where)
+        console.print(f"best: {best.revision}; main is now at {promotion.commit[:12]}")
+        text, ended = generate(options.repo, best.revision, token)
+        console.print(f"generated from {best.revision}: {text!r}")
+        console.print(f"stopped at EOS: {'yes' if ended else 'NO'}")
+        console.print(f"worker's log: {workdir / 'worker.log'}")
+        return 0 if ended else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

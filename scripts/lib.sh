@@ -1,0 +1,54 @@
+# Shared by the scripts here; sourced, not run. Everything is safe to repeat and quick when there is
+# nothing to do.
+set -euo pipefail
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+VENV="$ROOT/.venv"
+cd "$ROOT"
+
+say() { printf '\n== %s\n' "$*"; }
+
+# As root, or through sudo.
+privileged() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Debian packages that are not there yet.
+need_packages() {
+  local missing=() name
+  for name in "$@"; do
+    [ "$(dpkg-query -W -f='${db:Status-Abbrev}' "$name" 2>/dev/null)" = "ii " ] || missing+=("$name")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  say "installing ${missing[*]}"
+  privileged apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive privileged apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+
+RUNTIME_PACKAGES=(git git-lfs python3 python3-venv ca-certificates)
+BUILD_PACKAGES=(g++ cmake ninja-build ccache pkg-config python3-dev libgit2-dev
+  libcurl4-openssl-dev libssl-dev nlohmann-json3-dev libboost-dev libyaml-cpp-dev)
+TEST_PACKAGES=(libgtest-dev libgmock-dev)
+LINT_PACKAGES=(clang clang-format clang-tidy libclang-rt-14-dev)
+
+# The virtual environment with everything pinned; made again when the pins change.
+need_environment() {
+  local stamp
+  stamp="$(cat constraints.txt pyproject.toml | sha256sum)"
+  [ "$(cat "$VENV/stamp" 2>/dev/null)" = "$stamp" ] && return
+  say "making the virtual environment"
+  [ -x "$VENV/bin/pip" ] || python3 -m venv "$VENV"
+  grep -vE '^#' constraints.txt | "$VENV/bin/pip" install -q -r /dev/stdin
+  printf '%s' "$stamp" >"$VENV/stamp"
+}
+
+# Builds the native module and installs the package; compiles only what changed.
+need_package() {
+  say "building and installing hub-revisions"
+  "$VENV/bin/pip" install -q --no-build-isolation --no-deps --force-reinstall "$ROOT"
+}
+
+setup_runtime() {
+  need_packages "${RUNTIME_PACKAGES[@]}" "${BUILD_PACKAGES[@]}"
+  need_environment
+  need_package
+}

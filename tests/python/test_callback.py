@@ -1,0 +1,363 @@
+"""The callback in the real Trainer: what a training leaves on the Hub."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from hub_revisions import HubRevisionCallback, InvalidCheckpointError
+from hub_revisions.local_hub import LocalHub
+from tiny_training import (
+    branches,
+    download,
+    make_model,
+    make_tokenizer,
+    make_trainer,
+    write_checkpoint,
+)
+
+STEPS = ["step-000000001", "step-000000002"]
+
+
+def front_matter(folder: Path) -> dict[str, Any]:
+    text = (folder / "README.md").read_text()
+    assert text.startswith("---\n")
+    found = yaml.safe_load(text.split("---\n")[1])
+    assert isinstance(found, dict)
+    return found
+
+
+def card_metrics(folder: Path) -> dict[str, float]:
+    results = front_matter(folder)["model-index"][0]["results"]
+    return {m["type"]: m["value"] for result in results for m in result["metrics"]}
+
+
+def times_of(folder: Path) -> dict[str, int]:
+    return {str(p): p.stat().st_mtime_ns for p in [folder, *folder.rglob("*")]}
+
+
+@pytest.fixture(scope="module")
+def trained(
+    hub: LocalHub, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[HubRevisionCallback, Any, str]:
+    """One training without a tokenizer in the Trainer, so that nothing is repaired before."""
+    output = tmp_path_factory.mktemp("trained")
+    repo_id = f"{hub.user}/trained"
+    callback = HubRevisionCallback(endpoint=hub.endpoint, token=hub.token)
+    trainer = make_trainer(output, callback, hub_model_id=repo_id, gradient_checkpointing=True)
+    make_tokenizer().save_pretrained(output / "tokenizer")
+    # A tokenizer that another callback, or the user, has put into the checkpoint.
+    trainer.add_callback(saver(output / "tokenizer"))
+    trainer.callback_handler.callbacks.reverse()
+    trainer.train()
+    return callback, trainer, repo_id
+
+
+def saver(tokenizer: Path) -> Any:
+    from transformers import TrainerCallback
+
+    class SaveTokenizer(TrainerCallback):
+        def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            folder = Path(args.output_dir, f"checkpoint-{state.global_step}")
+            for file in tokenizer.iterdir():
+                (folder / file.name).write_bytes(file.read_bytes())
+
+    return SaveTokenizer()
+
+
+def test_every_checkpoint_becomes_a_revision(
+    hub: LocalHub, trained: tuple[HubRevisionCallback, Any, str]
+) -> None:
+    callback, trainer, repo_id = trained
+    assert branches(hub, repo_id) >= set(STEPS)
+    losses = {e["step"]: e["eval_loss"] for e in trainer.state.log_history if "eval_loss" in e}
+    for row, record in zip(callback.summary(), callback.records(), strict=True):
+        assert (row.state, row.error) == ("done", "")
+        assert row.metric == losses[row.step]
+        assert row.waited_ms >= record.freeze_ms > 0
+        assert row.size > row.sent > 0
+    assert [row.revision for row in callback.summary()] == STEPS
+
+
+def test_a_revision_is_repaired_and_described(
+    hub: LocalHub, trained: tuple[HubRevisionCallback, Any, str], tmp_path: Path
+) -> None:
+    _, trainer, repo_id = trained
+    source = Path(trainer.args.output_dir, "checkpoint-1")
+    got = download(hub, repo_id, STEPS[0], tmp_path)
+    assert json.loads((source / "config.json").read_text())["use_cache"] is False
+    assert json.loads((got / "config.json").read_text())["use_cache"] is True
+    assert json.loads((source / "generation_config.json").read_text())["eos_token_id"] == 0
+    assert json.loads((got / "generation_config.json").read_text())["eos_token_id"] == 2
+    entry = next(e for e in trainer.state.log_history if "eval_loss" in e and e["step"] == 1)
+    assert card_metrics(got)["eval_loss"] == pytest.approx(entry["eval_loss"])
+    assert front_matter(got)["library_name"] == "transformers"
+    names = {path.name for path in got.iterdir()}
+    assert names >= {"model.safetensors", "tokenizer.json", ".gitattributes"}
+    assert not names & {"optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin"}
+    weights = (got / "model.safetensors").read_bytes()
+    assert weights == (source / "model.safetensors").read_bytes()
+
+
+def test_a_stranger_loads_a_revision(
+    hub: LocalHub, trained: tuple[HubRevisionCallback, Any, str], tmp_path: Path
+) -> None:
+    code = """
+import sys
+from transformers import AutoModelForCausalLM, AutoTokenizer
+for revision in sys.argv[2:]:
+    model = AutoModelForCausalLM.from_pretrained(sys.argv[1], revision=revision)
+    tokenizer = AutoTokenizer.from_pretrained(sys.argv[1], revision=revision)
+    print(model.generation_config.eos_token_id, model.config.use_cache, tokenizer.eos_token_id)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, trained[2], *STEPS],
+        env=os.environ
+        | {"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": hub.token, "HF_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "2 True 2\n" * 2, done.stderr
+
+
+def test_checkpoints_are_left_as_they_were(where: dict[str, Any], tmp_path: Path) -> None:
+    seen: dict[str, dict[str, int]] = {}
+
+    class Look(HubRevisionCallback):
+        def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            folder = Path(args.output_dir, f"checkpoint-{state.global_step}")
+            seen[str(folder)] = times_of(folder)
+            super().on_save(args, state, control, **kwargs)
+
+    make_trainer(tmp_path, Look(**where)).train()
+    assert len(seen) == 2
+    assert all(times_of(Path(folder)) == times for folder, times in seen.items())
+
+
+def test_rotation_takes_nothing_from_a_slow_push(
+    hub: LocalHub, where: dict[str, Any], tmp_path: Path
+) -> None:
+    callback = HubRevisionCallback(**where)
+    trainer = make_trainer(tmp_path, callback, max_steps=4, save_total_limit=1)
+    trainer.train()
+    assert len(list(tmp_path.glob("checkpoint-*"))) == 1
+    assert {row.state for row in callback.summary()} == {"done"}
+    assert len(branches(hub, where["repo_id"]) - {"main"}) == 4
+
+
+def test_a_tokenizer_in_the_trainer_and_a_prefix_from_the_arguments(
+    hub: LocalHub, where: dict[str, Any], tmp_path: Path
+) -> None:
+    repo_id = where.pop("repo_id")
+    callback = HubRevisionCallback({"card": "off"}, **where)
+    make_trainer(
+        tmp_path,
+        callback,
+        processing_class=make_tokenizer(),
+        max_steps=1,
+        hub_model_id=repo_id,
+        hub_revision="v2",
+        hub_private_repo=True,
+    ).train()
+    (record,) = callback.records()
+    assert (record.revision, record.eos_token_id) == ("v2-step-000000001", 2)
+    got = download(hub, repo_id, record.revision, tmp_path / "got")
+    assert not (got / "README.md").exists()
+    eos = json.loads((got / "generation_config.json").read_text())["eos_token_id"]
+    assert 2 in (eos if isinstance(eos, list) else [eos])
+
+
+def hooks_of(
+    callback: HubRevisionCallback, output: Path, step: int, **state: Any
+) -> tuple[Any, Any, Any]:
+    """Arguments, state and control as the Trainer hands them to the hooks."""
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
+    args = TrainingArguments(output_dir=str(output), report_to=[], use_cpu=True, disable_tqdm=True)
+    found = TrainerState(is_world_process_zero=True, is_local_process_zero=True)
+    found.global_step, found.epoch = 0, step / 10
+    for name, value in state.items():
+        setattr(found, name, value)
+    callback.on_train_begin(args, found, TrainerControl())
+    found.global_step = step
+    return args, found, TrainerControl()
+
+
+def offline(**settings: Any) -> HubRevisionCallback:
+    return HubRevisionCallback(offline=True, repo_id="me/model", **settings)
+
+
+def test_the_same_step_saved_twice_is_superseded(tmp_path: Path) -> None:
+    callback = offline()
+    hooks = hooks_of(callback, tmp_path, 5)
+    write_checkpoint(tmp_path / "checkpoint-5", step=5)
+    callback.on_save(*hooks)
+    callback.on_save(*hooks)
+    assert [record.state for record in callback.records()] == ["superseded", "queued"]
+    callback.finish()
+
+
+def test_the_metrics_of_several_datasets_are_merged(tmp_path: Path) -> None:
+    callback = offline()
+    args, state, control = hooks_of(callback, tmp_path, 5)
+    write_checkpoint(tmp_path / "checkpoint-5")
+    state.log_history = [{"step": 4, "eval_old": 1.0}, {"step": 5, "loss": 0.5}]
+    state.global_step = 4
+    callback.on_evaluate(args, state, control, metrics={"eval_old": 1.0})
+    state.global_step = 5
+    callback.on_evaluate(args, state, control, metrics={"eval_a_loss": 1.0, "epoch": 0.5})
+    callback.on_evaluate(args, state, control, metrics={"eval_b_loss": 2.0, "eval_b_runtime": 9.0})
+    callback.on_save(args, state, control)
+    (record,) = callback.records()
+    assert record.metrics == {"eval_a_loss": 1.0, "eval_b_loss": 2.0, "loss": 0.5}
+    callback.finish()
+
+
+def test_a_searchs_trials_have_revisions_of_their_own(tmp_path: Path) -> None:
+    callback = offline()
+    for trial in range(2):
+        hooks = hooks_of(callback, tmp_path, 5, is_hyper_param_search=True)
+        write_checkpoint(tmp_path / f"run-{trial}" / "checkpoint-5", step=5)
+        callback.on_save(*hooks)
+        callback.on_train_end(*hooks)  # waits for nothing, so that the next trial can start
+    assert [r.revision for r in callback.records()] == [
+        "run-0-step-000000005",
+        "run-1-step-000000005",
+    ]
+    callback.finish()
+
+
+def test_a_save_that_no_hook_told_of_is_found_at_the_end(tmp_path: Path) -> None:
+    callback = offline()
+    hooks = hooks_of(callback, tmp_path, 5)
+    folder = write_checkpoint(tmp_path / "checkpoint-5", step=5)
+    callback.on_save(*hooks)
+    os.utime(folder / "trainer_state.json", ns=(1, 1))  # saved again
+    callback.on_train_end(*hooks)
+    assert [record.state for record in callback.records()] == ["superseded", "queued"]
+
+
+@pytest.mark.parametrize("why", ["handled", "incomplete", "resumed"])
+def test_nothing_is_pushed_twice_or_too_early_at_the_end(tmp_path: Path, why: str) -> None:
+    callback = offline()
+    args, state, control = hooks_of(callback, tmp_path, 5)
+    folder = write_checkpoint(tmp_path / "checkpoint-5", step=5)
+    if why == "handled":
+        callback.on_save(args, state, control)
+    if why == "incomplete":
+        (folder / "checkpoint-is-incomplete.txt").touch()
+    if why == "resumed":
+        callback.on_train_begin(args, state, control)
+    callback.on_train_end(args, state, control)
+    assert len(callback.records()) == (1 if why == "handled" else 0)
+
+
+def test_training_may_begin_twice(tmp_path: Path) -> None:
+    callback = offline()
+    hooks = hooks_of(callback, tmp_path, 5)
+    write_checkpoint(tmp_path / "checkpoint-5", step=5)
+    callback.on_save(*hooks)
+    hooks = hooks_of(callback, tmp_path, 5)  # a smaller batch size is tried
+    callback.on_save(*hooks)
+    callback.on_train_end(*hooks)
+    assert [record.state for record in callback.records()] == ["superseded", "queued"]
+    hooks = hooks_of(callback, tmp_path, 6)  # trainer.train() again
+    write_checkpoint(tmp_path / "checkpoint-6", step=6)
+    callback.on_save(*hooks)
+    callback.on_train_end(*hooks)
+    assert [record.step for record in callback.records()] == [5, 6]
+
+
+def test_other_ranks_do_nothing(tmp_path: Path) -> None:
+    callback = offline()
+    hooks = hooks_of(callback, tmp_path, 5, is_world_process_zero=False)
+    write_checkpoint(tmp_path / "checkpoint-5", step=5)
+    callback.on_save(*hooks)
+    callback.on_train_end(*hooks)
+    assert callback.records() == []
+    assert not (tmp_path / "_hub_revisions").exists()
+
+
+def test_copies_carry_the_configuration_and_not_the_worker(tmp_path: Path) -> None:
+    callback = HubRevisionCallback({"eos": "off"}, token="hf_secret", offline=True, repo_id="me/x")
+    hooks_of(callback, tmp_path, 1)
+    pickled = pickle.dumps(callback)
+    assert b"hf_secret" not in pickled
+    config, token, settings = pickle.loads(pickled).configuration
+    assert (config, token, settings) == ({"eos": "off"}, None, {"offline": True, "repo_id": "me/x"})
+    assert copy.deepcopy(callback).configuration == callback.configuration
+    assert copy.deepcopy(callback).records() == []
+    callback.finish()
+
+
+def test_data_loader_workers_leave_the_worker_alone(where: dict[str, Any], tmp_path: Path) -> None:
+    callback = HubRevisionCallback(**where)
+    make_trainer(tmp_path, callback, dataloader_num_workers=1, max_steps=1).train()
+    assert [row.state for row in callback.summary()] == ["done"]
+
+
+def test_a_bad_checkpoint_is_reported_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    callback = offline()
+    args, state, control = hooks_of(callback, tmp_path, 5)
+    (tmp_path / "checkpoint-5").mkdir()
+    for _ in range(2):
+        callback.on_save(args, state, control)
+        callback.on_step_end(args, state, control)
+    callback.finish()
+    assert len([r for r in caplog.records if "checkpoint-5" in r.getMessage()]) == 1
+    assert {record.state for record in callback.records()} == {"failed"}
+
+
+def test_a_bad_checkpoint_can_stop_training(tmp_path: Path) -> None:
+    callback = offline(on_error="raise")
+    hooks = hooks_of(callback, tmp_path, 5)
+    (tmp_path / "checkpoint-5").mkdir()
+    with pytest.raises(InvalidCheckpointError):
+        callback.on_save(*hooks)
+    callback.finish()
+
+
+def test_a_processor_lends_its_tokenizers_eos(tmp_path: Path) -> None:
+    callback = offline()
+    hooks = hooks_of(callback, tmp_path, 5)
+    write_checkpoint(tmp_path / "checkpoint-5", step=5)
+    processor = SimpleNamespace(tokenizer=SimpleNamespace(eos_token_id=9))
+    callback.on_save(*hooks, processing_class=processor)
+    callback.on_save(*hooks, tokenizer=SimpleNamespace(eos_token_id=8))
+    assert [record.eos_token_id for record in callback.records()] == [9, 8]
+    callback.finish()
+
+
+def test_a_peft_adapter_becomes_a_revision(
+    hub: LocalHub, where: dict[str, Any], tmp_path: Path
+) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    base = tmp_path / "base"
+    make_model(make_tokenizer()).save_pretrained(base)
+    from transformers import AutoModelForCausalLM
+
+    model = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(base), LoraConfig(r=2, task_type="CAUSAL_LM")
+    )
+    callback = HubRevisionCallback(**where)
+    make_trainer(tmp_path / "out", callback, model=model, max_steps=1).train()
+    assert [row.state for row in callback.summary()] == ["done"]
+    got = download(hub, where["repo_id"], STEPS[0], tmp_path / "got")
+    assert (got / "adapter_model.safetensors").exists()
+    assert not (got / "config.json").exists()
+    card = front_matter(got)
+    assert card["library_name"] == "peft"
+    assert str(base) not in str(card.get("base_model", ""))

@@ -1,0 +1,96 @@
+#include "plugin/base/pool.h"
+
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <latch>
+#include <set>
+#include <stdexcept>
+#include <thread>
+
+namespace hubrev {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(ThreadPool, RunAllAnswersInTheOrderOfTheTasks) {
+  ThreadPool pool(3, ThreadPriority::kNormal);
+  std::vector<std::function<Status()>> tasks;
+  for (int i = 0; i < 50; ++i) {
+    tasks.emplace_back([i]() -> Status {
+      if (i % 2 == 0) return {};
+      return make_error(ErrorKind::kIo, std::to_string(i));
+    });
+  }
+  const std::vector<Status> results = pool.run_all(std::move(tasks));
+  ASSERT_EQ(results.size(), 50u);
+  for (int i = 0; i < 50; ++i) {
+    const Status& result = results[static_cast<std::size_t>(i)];
+    ASSERT_EQ(result.ok(), i % 2 == 0) << i;
+    if (!result.ok()) {
+      EXPECT_EQ(result.error().message, std::to_string(i));
+    }
+  }
+}
+
+TEST(ThreadPool, AnExceptionBecomesInternal) {
+  ThreadPool pool(1, ThreadPriority::kLow);
+  const std::vector<Status> results = pool.run_all({
+      []() -> Status { throw std::runtime_error("what happened"); },
+      []() -> Status { throw 7; },  // NOLINT: no std::exception on purpose
+      [] { return Status(); },
+  });
+  ASSERT_EQ(results.size(), 3u);
+  ASSERT_FALSE(results[0].ok());
+  EXPECT_EQ(results[0].error().kind, ErrorKind::kInternal);
+  EXPECT_THAT(results[0].error().message, HasSubstr("what happened"));
+  ASSERT_FALSE(results[1].ok());
+  EXPECT_EQ(results[1].error().kind, ErrorKind::kInternal);
+  EXPECT_TRUE(results[2].ok());
+}
+
+TEST(ThreadPool, NoTasksAreDoneAtOnce) {
+  ThreadPool pool(1, ThreadPriority::kNormal);
+  EXPECT_TRUE(pool.run_all({}).empty());
+}
+
+TEST(ThreadPool, UsesItsThreadsAtTheSameTime) {
+  ThreadPool pool(2, ThreadPriority::kNormal);
+  std::latch both(2);  // neither task ends unless the other one runs too
+  const auto meet = [&]() -> Status {
+    both.arrive_and_wait();
+    return {};
+  };
+  for (const Status& result : pool.run_all({meet, meet})) EXPECT_TRUE(result.ok());
+}
+
+TEST(ThreadPool, ServesSeveralCallersOfRunAll) {
+  ThreadPool pool(2, ThreadPriority::kNormal);
+  std::atomic<int> ran{0};
+  {
+    std::vector<std::jthread> callers;
+    for (int caller = 0; caller < 4; ++caller) {
+      callers.emplace_back([&] {
+        const auto count = [&]() -> Status {
+          ++ran;
+          return {};
+        };
+        const auto results = pool.run_all({count, count, count});
+        EXPECT_EQ(results.size(), 3u);
+      });
+    }
+  }
+  EXPECT_EQ(ran, 12);
+}
+
+TEST(ThreadPool, ItsEndWaitsForWhatWasPosted) {
+  std::atomic<int> ran{0};
+  {
+    ThreadPool pool(2, ThreadPriority::kNormal);
+    for (int i = 0; i < 100; ++i) pool.post([&] { ++ran; });
+  }
+  EXPECT_EQ(ran, 100);
+}
+
+}  // namespace
+}  // namespace hubrev

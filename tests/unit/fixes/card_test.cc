@@ -1,0 +1,371 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "plugin/fixes/card_metadata.h"
+#include "plugin/fixes/model_facts.h"
+#include "tests/unit/fixes/snapshots.h"
+
+namespace hubrev {
+namespace {
+
+using testing::edited;
+using ::testing::ElementsAre;
+using testing::Files;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using testing::snapshot_of;
+
+FixContext context() {
+  FixContext value;
+  value.repo_id = "org/tiny-sft";
+  value.revision = "step-000000500";
+  value.endpoint = "https://huggingface.co";
+  value.step = 500;
+  value.epoch = 1.25;
+  value.metrics = {{"eval_loss", 0.5}, {"eval_runtime", 3.0}};
+  return value;
+}
+
+ModelFacts facts(const std::string& base_model = "") {
+  ModelFacts value;
+  value.library = "transformers";
+  value.base_model = base_model;
+  return value;
+}
+
+const char* const kCausal =
+    R"({"architectures": ["LlamaForCausalLM"], "_name_or_path": "org/base"})";
+
+const char* const kNewCard = R"(---
+library_name: transformers
+base_model: org/base
+tags:
+- hub-revisions
+model-index:
+- name: tiny-sft
+  results:
+  - task:
+      type: text-generation
+    dataset:
+      name: evaluation set
+      type: unknown
+    metrics:
+    - type: loss
+      name: eval_loss
+      value: 0.5
+    source:
+      name: hub-revisions
+      url: https://huggingface.co/org/tiny-sft/tree/step-000000500
+---
+
+# tiny-sft
+
+A checkpoint published during training.
+
+<!-- hub-revisions: begin -->
+## This revision
+
+| | |
+|---|---|
+| step | 500 |
+| epoch | 1.25 |
+| eval_loss | 0.5 |
+| eval_runtime | 3.0 |
+
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained("org/tiny-sft", revision="step-000000500")
+tokenizer = AutoTokenizer.from_pretrained("org/tiny-sft", revision="step-000000500")
+```
+<!-- hub-revisions: end -->
+)";
+
+const char* const kTrlCard = R"(---
+base_model: /scratch/me/base
+datasets: org/data
+library_name: transformers
+model_name: tiny-sft
+tags:
+- generated_from_trainer
+- trl
+- sft
+licence: license
+---
+
+# Model Card for tiny-sft
+
+It was trained.
+)";
+
+const char* const kPeftCard = R"(---
+base_model: /scratch/me/base
+library_name: peft
+pipeline_tag: text-generation
+tags:
+- lora
+---
+
+# Model Card for Model ID
+
+- **Developed by:** [More Information Needed]
+)";
+
+std::string card_of(const Files& files, const FixContext& with) {
+  const auto edit = fix_card(snapshot_of(files), with);
+  EXPECT_TRUE(edit.ok());
+  return edit.ok() ? edited(*edit, "README.md") : "";
+}
+
+std::string front_matter_of(const std::string& card) {
+  return card.substr(4, card.find("\n---\n") - 3);
+}
+
+TEST(Card, WritesANewOne) {
+  const auto edit =
+      fix_card(snapshot_of({{"config.json", kCausal}, {"tokenizer.json", "{}"}}), context());
+  ASSERT_TRUE(edit.ok());
+  EXPECT_EQ(edited(*edit, "README.md"), kNewCard);
+  EXPECT_EQ(edit->outcome, FixOutcome::kApplied);
+  EXPECT_EQ(edit->detail, "README.md: made from a new card");
+  EXPECT_THAT(edit->warnings, IsEmpty());
+}
+
+TEST(Card, ItsOwnOutcomeIsComplete) {
+  const auto edit = fix_card(
+      snapshot_of({{"config.json", kCausal}, {"tokenizer.json", "{}"}, {"README.md", kNewCard}}),
+      context());
+  ASSERT_TRUE(edit.ok());
+  EXPECT_EQ(edit->outcome, FixOutcome::kUnchanged);
+  EXPECT_THAT(edit->entries, IsEmpty());
+}
+
+TEST(Card, ALaterStepReplacesItsResultAndSection) {
+  FixContext later = context();
+  later.step = 1000;
+  later.revision = "step-000001000";
+  later.metrics = {{"eval_loss", 0.25}};
+  const std::string card =
+      card_of({{"config.json", kCausal}, {"tokenizer.json", "{}"}, {"README.md", kNewCard}}, later);
+  EXPECT_THAT(card, HasSubstr("value: 0.25"));
+  EXPECT_THAT(card, HasSubstr("| step | 1000 |"));
+  EXPECT_THAT(card, Not(HasSubstr("000500")));
+  EXPECT_THAT(card, Not(HasSubstr("value: 0.5\n")));
+}
+
+TEST(Card, CompletesTheTrainersOne) {
+  FixContext with = context();
+  with.trainer_card = kTrlCard;
+  with.metrics.clear();
+  with.datasets = {"org/data", "org/more"};
+  with.tags = {"trl", "mine"};
+  with.license = "apache-2.0";
+  const std::string card = card_of({{"config.json", kCausal}}, with);
+  EXPECT_EQ(front_matter_of(card),
+            "datasets:\n- org/data\n- org/more\nlibrary_name: transformers\nmodel_name: tiny-sft\n"
+            "tags:\n- generated_from_trainer\n- trl\n- sft\n- hub-revisions\n- mine\n"
+            "base_model: org/base\nlicense: apache-2.0\n");
+  EXPECT_THAT(card, HasSubstr("---\n\n# Model Card for tiny-sft\n\nIt was trained.\n\n<!-- hub"));
+}
+
+TEST(Card, PrefersTheTrainersCardOnlyToPeftsTemplate) {
+  FixContext with = context();
+  with.trainer_card = kTrlCard;
+  const Files files = {{"adapter_config.json",
+                        R"({"base_model_name_or_path": "org/base", "task_type": "CAUSAL_LM"})"},
+                       {"README.md", kPeftCard}};
+  EXPECT_THAT(card_of(files, with), HasSubstr("It was trained."));
+  with.trainer_card.reset();
+  const std::string peft = card_of(files, with);
+  EXPECT_THAT(peft, HasSubstr("[More Information Needed]"));
+  EXPECT_THAT(peft, HasSubstr("library_name: peft\n"));
+  EXPECT_THAT(peft, HasSubstr("base_model: org/base\n"));
+  EXPECT_THAT(peft, HasSubstr("from peft import AutoPeftModelForCausalLM\n"));
+  with.trainer_card = kTrlCard;
+  EXPECT_THAT(card_of({{"config.json", kCausal}, {"README.md", "# Mine\n"}}, with),
+              HasSubstr("# Mine\n"));
+}
+
+TEST(Card, OffLeavesItAlone) {
+  FixContext with = context();
+  with.card = CardPolicy::kOff;
+  const auto edit = fix_card(snapshot_of({{"README.md", "---\n{[\n---\n"}}), with);
+  ASSERT_TRUE(edit.ok());
+  EXPECT_EQ(edit->outcome, FixOutcome::kSkipped);
+  EXPECT_THAT(edit->entries, IsEmpty());
+}
+
+TEST(Card, OneThatCannotBeUsedFallsBackWithAWarning) {
+  struct Row {
+    std::string card;
+    std::string why;
+  };
+  const Row rows[] = {
+      {"---\na: [b\n---\n# Theirs\n", "the front matter cannot be used"},
+      {"---\na: &x b\nc: *x\n---\n# Theirs\n", "alias"},
+      {"---\n- a\n---\n# Theirs\n", "no mapping"},
+      {"---\njust text\n---\n# Theirs\n", "no mapping"},
+      {"# Theirs \xFF\n", "not UTF-8"},
+      {std::string("# Theirs \0\n", 11), "not UTF-8"},
+      {"# Theirs\n" + std::string(1u << 20, 'x'), "larger than 1048576 bytes"},
+  };
+  for (const Row& row : rows) {
+    const Files files = {
+        {"config.json", kCausal}, {"tokenizer.json", "{}"}, {"README.md", row.card}};
+    const auto edit = fix_card(snapshot_of(files), context());
+    ASSERT_TRUE(edit.ok());
+    EXPECT_EQ(edited(*edit, "README.md"), kNewCard) << row.why;
+    ASSERT_EQ(edit->warnings.size(), 1u);
+    EXPECT_THAT(edit->warnings[0], HasSubstr(row.why));
+  }
+}
+
+TEST(Card, MetricsThatAreNoNumbersAreLeftOut) {
+  FixContext with = context();
+  with.metrics = {{"eval_loss", std::nan("")},
+                  {"eval_x", std::numeric_limits<double>::infinity()},
+                  {"a|b<!-- c\n", 1e-7}};
+  with.epoch = std::nan("");
+  const std::string card = card_of({{"config.json", kCausal}}, with);
+  EXPECT_THAT(card, Not(HasSubstr("eval_loss")));
+  EXPECT_THAT(card, Not(HasSubstr("eval_x")));
+  EXPECT_THAT(card, Not(HasSubstr("epoch")));
+  EXPECT_THAT(card, HasSubstr("| a\\|b&lt;!-- c  | 1.0e-07 |"));
+  EXPECT_THAT(card, HasSubstr("value: 1.0e-07\n"));
+}
+
+TEST(Card, SnippetMatchesTheModel) {
+  struct Row {
+    Files files;
+    std::string line;
+  };
+  const auto architecture = [](const std::string& name) {
+    return "{\"architectures\": [\"" + name + "\"]}";
+  };
+  const Row rows[] = {
+      {{{"config.json", architecture("BertForSequenceClassification")}},
+       "from transformers import AutoModelForSequenceClassification\n"},
+      {{{"config.json", architecture("GPT2LMHeadModel")}},
+       "from transformers import AutoModelForCausalLM\n"},
+      {{{"config.json", architecture("T5ForConditionalGeneration")}},
+       "from transformers import AutoModelForSeq2SeqLM\n"},
+      {{{"config.json",
+         R"({"architectures": ["Qwen3VLForConditionalGeneration"], "vision_config": {}})"},
+        {"processor_config.json", "{}"}},
+       "from transformers import AutoModelForImageTextToText, AutoProcessor\n"},
+      {{{"config.json", architecture("WhisperForConditionalGeneration")}},
+       "from transformers import AutoModelForSpeechSeq2Seq\n"},
+      {{{"config.json", architecture("BertModel")}}, "from transformers import AutoModel\n"},
+      {{{"config.json", "not json"}}, "from transformers import AutoModel\n"},
+      {{}, "from transformers import AutoModel\n"},
+      {{{"adapter_config.json", R"({"task_type": "SEQ_CLS"})"}, {"tokenizer.json", "{}"}},
+       "from peft import AutoPeftModelForSequenceClassification\n"
+       "from transformers import AutoTokenizer\n"},
+      {{{"adapter_config.json", R"({"task_type": null})"}}, "from peft import AutoPeftModel\n"},
+  };
+  for (const Row& row : rows) EXPECT_THAT(card_of(row.files, context()), HasSubstr(row.line));
+
+  FixContext elsewhere = context();
+  elsewhere.endpoint = "http://127.0.0.1:8080";
+  elsewhere.revision = "a\"b";
+  const std::string card = card_of({{"config.json", kCausal}}, elsewhere);
+  EXPECT_THAT(card,
+              HasSubstr("# Set HF_ENDPOINT=http://127.0.0.1:8080 in the environment first.\n"));
+  EXPECT_THAT(card, HasSubstr("revision=\"a\\\"b\")\n"));
+}
+
+TEST(Card, ModelIds) {
+  for (const char* id :
+       {"org/name", "gpt2", "bert-base-uncased", "a/b.c_d-1", "o/checkpoint-best"}) {
+    EXPECT_TRUE(is_model_id(id)) << id;
+  }
+  for (const char* path :
+       {"", "/data/model", "./model", "../model", "~/model", "a/b/c", "C:\\model", "a\\b", "model/",
+        "org/checkpoint-500", "checkpoint-500", "a b", "org/x.git", "-a/b", "a--b"}) {
+    EXPECT_FALSE(is_model_id(path)) << path;
+  }
+}
+
+TEST(CardMetadata, RepairsWhatTheHubRefuses) {
+  struct Row {
+    std::string before;
+    std::string after;  // in front of what every card gets
+    std::vector<std::string> warnings;
+  };
+  const std::string rest = "library_name: transformers\ntags:\n- hub-revisions\n";
+  const Row rows[] = {
+      {"license: mit\n", "license: mit\n" + rest, {}},
+      {"licence: license\n", rest, {}},
+      {"licence: mit\n", "licence: mit\n" + rest, {}},
+      {"language: no\n", "language: \"no\"\n" + rest, {}},
+      {"license: 1.0\n", "license: \"1.0\"\n" + rest, {}},
+      {"license: {name: mit}\n", rest, {"README.md: 'license' held no text; left out"}},
+      {"pipeline_tag: [a, b]\n", rest, {"README.md: 'pipeline_tag' held no text; left out"}},
+      {"license: null\ndatasets: []\n", rest, {}},
+      {"language: [en, {a: b}, 1]\n", "language:\n- en\n- \"1\"\n" + rest, {}},
+      {"base_model: ./out\n", rest, {}},
+      {"base_model: [org/a, /b, org/c]\n", "base_model:\n- org/a\n- org/c\n" + rest, {}},
+      {"tags: mine\nlibrary_name: x\n", "tags:\n- mine\n- hub-revisions\nlibrary_name: x\n", {}},
+      {"tags: [a, a, hub-revisions]\nlibrary_name: x\n",
+       "tags:\n- a\n- hub-revisions\nlibrary_name: x\n",
+       {}},
+      {"widget:\n- text: 'a: b'\n  count: 1\n",
+       "widget:\n- text: \"a: b\"\n  count: 1\n" + rest,
+       {}},
+      {"model-index: no\n", rest, {"README.md: model-index is no list; replaced"}},
+      {"model-index: [{name: m}]\n",
+       rest,
+       {"README.md: model-index has an entry without results; replaced"}},
+      {"model-index: [{name: m, results: [{task: {type: t}}]}]\n",
+       rest,
+       {"README.md: model-index has a result without dataset.type and dataset.name; replaced"}},
+      {"model-index: [{name: m, results: []}]\n",
+       "model-index:\n- name: m\n  results: []\n" + rest,
+       {}},
+  };
+  for (const Row& row : rows) {
+    const CardMetadata card =
+        complete_metadata(parse_yaml(row.before).value(), FixContext{}, facts());
+    EXPECT_EQ(write_yaml(card.values), row.after) << row.before;
+    EXPECT_EQ(card.warnings, row.warnings) << row.before;
+    EXPECT_TRUE(check_metadata(card.values).ok()) << row.before;
+  }
+}
+
+TEST(CardMetadata, KeepsOtherResults) {
+  const std::string theirs =
+      "model-index:\n- name: m\n  results:\n  - task:\n      type: t\n    dataset:\n      name: d\n"
+      "      type: org/d\n    metrics:\n    - type: accuracy\n      value: 0.9\n";
+  const CardMetadata card = complete_metadata(parse_yaml(theirs).value(), context(), facts());
+  const YamlValue* results = card.values.find("model-index")->items.at(0).find("results");
+  ASSERT_EQ(results->items.size(), 2u);
+  EXPECT_EQ(results->items[0].find("dataset")->find("type")->text, "org/d");
+  EXPECT_EQ(results->items[1].find("task")->find("type")->text, "other");
+}
+
+TEST(CardMetadata, BaseModelComesFromTheSettingThenTheFiles) {
+  struct Row {
+    std::string setting;
+    std::string files;
+    std::string expected;  // "" for none
+    std::size_t warnings;
+  };
+  const Row rows[] = {{"org/a", "org/b", "org/a", 0}, {"", "org/b", "org/b", 0},
+                      {"", "gpt2", "gpt2", 0},        {"", "/local/b", "", 0},
+                      {"./a", "org/b", "org/b", 1},   {"", "", "", 0}};
+  for (const Row& row : rows) {
+    FixContext with;
+    with.base_model = row.setting;
+    const CardMetadata card = complete_metadata(YamlValue::map({}), with, facts(row.files));
+    const YamlValue* base = card.values.find("base_model");
+    EXPECT_EQ(base == nullptr ? "" : base->text, row.expected);
+    EXPECT_EQ(card.warnings.size(), row.warnings);
+  }
+}
+
+}  // namespace
+}  // namespace hubrev

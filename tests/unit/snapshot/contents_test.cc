@@ -1,0 +1,76 @@
+#include "plugin/snapshot/contents.h"
+
+#include <gtest/gtest.h>
+
+namespace hubrev {
+namespace {
+
+enum class Expect { kAlwaysPublished, kOnlyInFull, kNever };
+
+struct Row {
+  const char* path;
+  Expect expect;
+};
+
+TEST(Contents, DecidesByName) {
+  const Row rows[] = {
+      {"model.safetensors", Expect::kAlwaysPublished},
+      {"config.json", Expect::kAlwaysPublished},
+      {"trainer_state.json", Expect::kAlwaysPublished},
+      {"tokenizer.model", Expect::kAlwaysPublished},
+      {"adapter/adapter_model.safetensors", Expect::kAlwaysPublished},
+      {"additional_chat_templates/tool.jinja", Expect::kAlwaysPublished},
+      {"optimizer.safetensors", Expect::kAlwaysPublished},
+      {"my_optimizer.pt", Expect::kAlwaysPublished},
+      {"adapter/optimizer.pt", Expect::kAlwaysPublished},
+      {"latest.json", Expect::kAlwaysPublished},
+      {"merged.safetensors", Expect::kAlwaysPublished},
+      {"scheduler_config.json", Expect::kAlwaysPublished},
+      {".gitattributes", Expect::kAlwaysPublished},
+      {".tmp", Expect::kAlwaysPublished},
+      {".cache/other/file", Expect::kAlwaysPublished},
+      {"checkpoint-notes.md", Expect::kAlwaysPublished},
+
+      {"optimizer.pt", Expect::kOnlyInFull},
+      {"optimizer.bin", Expect::kOnlyInFull},
+      {"optimizer_0/__0_0.distcp", Expect::kOnlyInFull},
+      {"optimizer_0/", Expect::kOnlyInFull},
+      {"scheduler.pt", Expect::kOnlyInFull},
+      {"scheduler.bin", Expect::kOnlyInFull},
+      {"scaler.pt", Expect::kOnlyInFull},
+      {"sampler.bin", Expect::kOnlyInFull},
+      {"rng_state.pth", Expect::kOnlyInFull},
+      {"rng_state_7.pth", Expect::kOnlyInFull},
+      {"random_states_0.pkl", Expect::kOnlyInFull},
+      {"custom_checkpoint_0.pkl", Expect::kOnlyInFull},
+      {"global_step500/mp_rank_00_model_states.pt", Expect::kOnlyInFull},
+      {"global_step500/", Expect::kOnlyInFull},
+      {"latest", Expect::kOnlyInFull},
+      {"zero_to_fp32.py", Expect::kOnlyInFull},
+      {"pytorch_model_fsdp.bin", Expect::kOnlyInFull},
+      {"pytorch_model_fsdp_0/.metadata", Expect::kOnlyInFull},
+      {"merged/model.safetensors", Expect::kOnlyInFull},
+      {"merged/deep/er.bin", Expect::kOnlyInFull},
+      {"runs/Jan31/events.out", Expect::kOnlyInFull},
+
+      {"training_args.bin", Expect::kNever},
+      {"adapter/training_args.bin", Expect::kNever},
+      {".git/config", Expect::kNever},
+      {".git/", Expect::kNever},
+      {".git", Expect::kNever},
+      {"adapter/.git/config", Expect::kNever},
+      {".cache/huggingface/upload/x.metadata", Expect::kNever},
+      {".cache/huggingface/", Expect::kNever},
+      {"checkpoint-500/model.safetensors", Expect::kNever},
+      {"_hub_revisions/lock", Expect::kNever},
+      {".tmpA1b2C3", Expect::kNever},
+  };
+  for (const Row& row : rows) {
+    EXPECT_EQ(is_excluded(row.path, Contents::kInference), row.expect != Expect::kAlwaysPublished)
+        << row.path;
+    EXPECT_EQ(is_excluded(row.path, Contents::kFull), row.expect == Expect::kNever) << row.path;
+  }
+}
+
+}  // namespace
+}  // namespace hubrev

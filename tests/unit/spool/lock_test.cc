@@ -1,0 +1,126 @@
+#include <gmock/gmock.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <memory>
+#include <string>
+
+#include "plugin/spool/spool.h"
+#include "tests/support/temp_dir.h"
+
+namespace hubrev {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+// What a child process that ends with `code` saw; -1 when it died otherwise.
+int wait_for(pid_t child) {
+  int status = 0;
+  if (::waitpid(child, &status, 0) != child || !WIFEXITED(status)) return -1;
+  return WEXITSTATUS(status);
+}
+
+// Runs `check` in a forked child; whether it returned true there.
+template <typename Check>
+bool true_in_child(const Check& check) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(check() ? 42 : 1);
+  return wait_for(child) == 42;
+}
+
+class Lock : public ::testing::Test {
+ protected:
+  testing::TempDir temp_;
+  const std::string root_ = temp_ / "spool";
+};
+
+TEST_F(Lock, ASecondOwnerInTheSameProcessIsRefused) {
+  const auto first = Spool::open(root_);
+  ASSERT_TRUE(first.ok()) << first.error().message;
+  const auto second = Spool::open(root_ + "/../spool/");
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().kind, ErrorKind::kConfig);
+  EXPECT_THAT(second.error().message, AllOf(HasSubstr(root_), HasSubstr("this process"),
+                                            HasSubstr(std::to_string(::getpid()))));
+}
+
+TEST_F(Lock, ARefusedSecondOwnerDoesNotLoosenTheLock) {
+  const auto first = Spool::open(root_);
+  ASSERT_TRUE(first.ok());
+  ASSERT_FALSE(Spool::open(root_).ok());
+  EXPECT_TRUE(true_in_child([&] { return !Spool::open(root_).ok(); }));
+}
+
+TEST_F(Lock, AnotherProcessIsToldWhoHoldsIt) {
+  const auto owner = Spool::open(root_);
+  ASSERT_TRUE(owner.ok());
+  const std::string pid = std::to_string(::getpid());
+  EXPECT_TRUE(true_in_child([&] {
+    const auto other = Spool::open(root_);
+    return !other.ok() && other.error().kind == ErrorKind::kConfig &&
+           other.error().message.find("process " + pid) != std::string::npos;
+  }));
+}
+
+TEST_F(Lock, EndsWithTheObject) {
+  { ASSERT_TRUE(Spool::open(root_).ok()); }
+  EXPECT_TRUE(Spool::open(root_).ok());
+}
+
+TEST_F(Lock, MovesWithTheObject) {
+  auto first = Spool::open(root_);
+  ASSERT_TRUE(first.ok());
+  auto moved = std::make_unique<Spool>(std::move(first).value());
+  EXPECT_FALSE(Spool::open(root_).ok());
+  moved.reset();
+  EXPECT_TRUE(Spool::open(root_).ok());
+}
+
+TEST_F(Lock, EndsWithAKilledProcess) {
+  int ready[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto spool = Spool::open(root_);
+    const char answer = spool.ok() ? 'y' : 'n';
+    if (::write(ready[1], &answer, 1) != 1) ::_exit(1);
+    for (;;) ::pause();
+  }
+  char answer = 0;
+  ASSERT_EQ(::read(ready[0], &answer, 1), 1);
+  ::close(ready[0]);
+  ::close(ready[1]);
+  EXPECT_EQ(answer, 'y');
+  EXPECT_FALSE(Spool::open(root_).ok());
+  ::kill(child, SIGKILL);
+  wait_for(child);
+  EXPECT_TRUE(Spool::open(root_).ok());
+}
+
+TEST_F(Lock, AForkedChildNeitherHoldsNorLoosensIt) {
+  auto owner = std::make_unique<Spool>(Spool::open(root_).value());
+  EXPECT_TRUE(true_in_child([&] {
+    owner.reset();  // what the child inherited
+    return true;
+  }));
+  EXPECT_TRUE(true_in_child([&] { return !Spool::open(root_).ok(); }));
+  // A child that lives on does not keep the lock: the parent's end frees it.
+  int hold[2];
+  ASSERT_EQ(::pipe(hold), 0);
+  const pid_t survivor = ::fork();
+  if (survivor == 0) {
+    ::close(hold[1]);
+    char end = 0;
+    ::_exit(::read(hold[0], &end, 1) == 0 ? 42 : 1);
+  }
+  ::close(hold[0]);
+  owner.reset();
+  EXPECT_TRUE(true_in_child([&] { return Spool::open(root_).ok(); }));
+  ::close(hold[1]);
+  EXPECT_EQ(wait_for(survivor), 42);
+}
+
+}  // namespace
+}  // namespace hubrev

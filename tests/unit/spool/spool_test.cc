@@ -1,0 +1,250 @@
+#include "plugin/spool/spool.h"
+
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <set>
+#include <thread>
+
+#include "plugin/base/clock.h"
+#include "plugin/spool/job_id.h"
+#include "tests/support/temp_dir.h"
+#include "tests/unit/spool/record_fixture.h"
+
+namespace hubrev {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using testing::record_of;
+
+class SpoolTest : public ::testing::Test {
+ protected:
+  // Owns the spool until the next call or reset().
+  Spool& open() {
+    spool_.reset();
+    auto opened = Spool::open(root_);
+    EXPECT_TRUE(opened.ok());
+    spool_ = std::make_unique<Spool>(std::move(opened).value());
+    return *spool_;
+  }
+  static std::string submit(Spool& spool) {
+    const std::string id = spool.new_job_id();
+    EXPECT_TRUE(spool.begin(id).ok());
+    fs::create_directory(spool.staging_directory(id) + "/files");
+    EXPECT_TRUE(spool.publish(record_of(id)).ok());
+    return id;
+  }
+  std::vector<JobRecord> records() const {
+    auto contents = read_spool(root_);
+    EXPECT_TRUE(contents.ok());
+    return std::move(contents).value().records;
+  }
+
+  testing::TempDir temp_;
+  const std::string root_ = temp_ / "out/_hub_revisions";
+  std::unique_ptr<Spool> spool_;
+};
+
+TEST_F(SpoolTest, IsPrivateAndAbsolute) {
+  const Spool& spool = open();
+  EXPECT_EQ(spool.root(), root_);
+  struct stat info {};
+  ASSERT_EQ(::stat(root_.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0700u);
+
+  spool_.reset();
+  const fs::path before = fs::current_path();
+  fs::current_path(temp_.path());
+  const auto relative = Spool::open("out/./_hub_revisions/");
+  fs::current_path(before);
+  ASSERT_TRUE(relative.ok());
+  EXPECT_EQ(relative.value().root(), fs::canonical(root_).string());
+}
+
+TEST_F(SpoolTest, APublishedJobIsWhole) {
+  Spool& spool = open();
+  const std::string id = spool.new_job_id();
+  ASSERT_TRUE(spool.begin(id).ok());
+  EXPECT_EQ(spool.staging_directory(id), root_ + "/tmp-" + id);
+  temp_.write("out/_hub_revisions/tmp-" + id + "/files/config.json", "{}");
+  EXPECT_TRUE(records().empty());
+  ASSERT_TRUE(spool.publish(record_of(id)).ok());
+
+  EXPECT_FALSE(fs::exists(spool.staging_directory(id)));
+  EXPECT_EQ(testing::TempDir::read(spool.files_directory(id) + "/config.json"), "{}");
+  const auto found = records();
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(to_json(found[0]), to_json(record_of(id)));
+}
+
+TEST_F(SpoolTest, AnAbandonedJobIsGone) {
+  Spool& spool = open();
+  const std::string id = spool.new_job_id();
+  ASSERT_TRUE(spool.begin(id).ok());
+  temp_.write("out/_hub_revisions/tmp-" + id + "/files/config.json", "{}");
+  spool.abandon(id);
+  EXPECT_FALSE(fs::exists(spool.staging_directory(id)));
+  spool.abandon(id);  // again is harmless
+  EXPECT_TRUE(records().empty());
+}
+
+TEST_F(SpoolTest, TheNextOwnerRemovesWhatAKilledSubmitLeft) {
+  const std::string published = submit(open());
+  const std::string killed = spool_->new_job_id();
+  ASSERT_TRUE(spool_->begin(killed).ok());
+  temp_.write("out/_hub_revisions/tmp-" + killed + "/files/model.safetensors", "half");
+  const Spool& next = open();
+  EXPECT_FALSE(fs::exists(next.staging_directory(killed)));
+  ASSERT_EQ(records().size(), 1u);
+  EXPECT_EQ(records()[0].id, published);
+}
+
+TEST_F(SpoolTest, ReadingRemovesNothing) {
+  Spool& spool = open();
+  const std::string id = spool.new_job_id();
+  ASSERT_TRUE(spool.begin(id).ok());
+  EXPECT_TRUE(records().empty());
+  EXPECT_TRUE(fs::exists(spool.staging_directory(id)));
+}
+
+TEST_F(SpoolTest, SavesEveryState) {
+  Spool& spool = open();
+  const std::string id = submit(spool);
+  JobRecord record = record_of(id);
+  for (const JobState state : {JobState::kUploading, JobState::kPushing, JobState::kDone}) {
+    record.state = state;
+    record.commit = std::string(to_string(state));
+    ASSERT_TRUE(spool.save(record).ok());
+    ASSERT_EQ(records().size(), 1u);
+    EXPECT_EQ(records()[0].state, state);
+    EXPECT_EQ(records()[0].commit, record.commit);
+  }
+}
+
+TEST_F(SpoolTest, SavesTextThatIsNoUtf8) {
+  Spool& spool = open();
+  const std::string id = submit(spool);
+  JobRecord record = record_of(id);
+  record.error = make_error(ErrorKind::kServer, "caf\xE9");
+  ASSERT_TRUE(spool.save(record).ok());
+  ASSERT_EQ(records().size(), 1u);
+  EXPECT_EQ(records()[0].error->message, "caf\xEF\xBF\xBD");
+}
+
+TEST_F(SpoolTest, FreesEverythingButTheRecord) {
+  Spool& spool = open();
+  const std::string id = submit(spool);
+  const std::string job = "out/_hub_revisions/" + id;
+  temp_.write(job + "/files/sub/model.safetensors", "w");
+  temp_.write(job + "/card.md", "card");
+  temp_.write(job + "/git/objects/ab/cd", "o");
+  EXPECT_EQ(spool.card_path(id), temp_ / (job + "/card.md"));
+  EXPECT_EQ(spool.work_directory(id), temp_ / (job + "/git"));
+  ASSERT_TRUE(spool.free_snapshot(id).ok());
+  EXPECT_FALSE(fs::exists(spool.files_directory(id)));
+  EXPECT_FALSE(fs::exists(spool.card_path(id)));
+  EXPECT_FALSE(fs::exists(spool.work_directory(id)));
+  EXPECT_TRUE(spool.free_snapshot(id).ok());
+  EXPECT_EQ(records().size(), 1u);
+}
+
+TEST_F(SpoolTest, FreeingFollowsNoLink) {
+  Spool& spool = open();
+  const std::string id = submit(spool);
+  const std::string precious = temp_.write("precious/file", "x");
+  fs::create_directory_symlink(temp_ / "precious", spool.files_directory(id) + "/link");
+  ASSERT_TRUE(spool.free_snapshot(id).ok());
+  EXPECT_TRUE(fs::exists(precious));
+}
+
+TEST_F(SpoolTest, IdsAreUniqueAndSortByCreation) {
+  Spool& spool = open();
+  std::string last;
+  for (int i = 0; i < 2000; ++i) {
+    std::string id = spool.new_job_id();
+    EXPECT_LT(last, id);
+    last = std::move(id);
+  }
+}
+
+TEST_F(SpoolTest, IdsOfSeveralThreadsDiffer) {
+  Spool& spool = open();
+  std::vector<std::vector<std::string>> ids(4);
+  {
+    std::vector<std::jthread> threads;
+    for (auto& mine : ids) {
+      threads.emplace_back([&spool, &mine] {
+        for (int i = 0; i < 500; ++i) mine.push_back(spool.new_job_id());
+      });
+    }
+  }
+  std::set<std::string> all;
+  for (const auto& mine : ids) all.insert(mine.begin(), mine.end());
+  EXPECT_EQ(all.size(), 2000u);
+}
+
+TEST_F(SpoolTest, IdsGoOnSortingWhenTheClockWasSetBack) {
+  open();
+  const std::string later = make_job_id(system_clock().unix_ms() + 3'600'000, 0xFFFFFF);
+  ASSERT_TRUE(spool_->begin(later).ok());
+  ASSERT_TRUE(spool_->publish(record_of(later)).ok());
+  EXPECT_GT(open().new_job_id(), later);
+}
+
+TEST_F(SpoolTest, RefusesIdsThatAreNone) {
+  Spool& spool = open();
+  const std::string precious = temp_.write("out/precious/files/x", "x");
+  for (const std::string id : {"", "..", "../precious", "job"}) {
+    EXPECT_EQ(spool.begin(id).error().kind, ErrorKind::kInvalidInput) << id;
+    EXPECT_EQ(spool.publish(record_of(id)).error().kind, ErrorKind::kInvalidInput) << id;
+    EXPECT_EQ(spool.save(record_of(id)).error().kind, ErrorKind::kInvalidInput) << id;
+    EXPECT_EQ(spool.free_snapshot(id).error().kind, ErrorKind::kInvalidInput) << id;
+    spool.abandon(id);
+  }
+  EXPECT_TRUE(fs::exists(precious));
+}
+
+TEST_F(SpoolTest, AFailureNamesThePathAndTheSetting) {
+  const std::string file = temp_.write("file", "x");
+  const auto in_a_file = Spool::open(file + "/spool");
+  ASSERT_FALSE(in_a_file.ok());
+  EXPECT_EQ(in_a_file.error().kind, ErrorKind::kIo);
+  EXPECT_THAT(in_a_file.error().message, AllOf(HasSubstr(file), HasSubstr("'spool_dir'")));
+  const auto a_file = Spool::open(file);
+  ASSERT_FALSE(a_file.ok());
+  EXPECT_THAT(a_file.error().message, AllOf(HasSubstr(file), HasSubstr("'spool_dir'")));
+  const auto nowhere = Spool::open("");
+  ASSERT_FALSE(nowhere.ok());
+  EXPECT_EQ(nowhere.error().kind, ErrorKind::kConfig);
+
+  Spool& spool = open();
+  fs::remove_all(root_);
+  const Status begun = spool.begin(spool.new_job_id());
+  ASSERT_FALSE(begun.ok());
+  EXPECT_EQ(begun.error().kind, ErrorKind::kIo);
+  EXPECT_THAT(begun.error().message, AllOf(HasSubstr(root_), HasSubstr("'spool_dir'")));
+}
+
+TEST_F(SpoolTest, AnUnwritableFolderNamesThePathAndTheSetting) {
+  fs::create_directories(root_);
+  fs::permissions(root_, fs::perms::owner_read | fs::perms::owner_exec | fs::perms::others_read |
+                             fs::perms::others_exec);
+  if (::geteuid() == 0) {
+    // Root writes everywhere: look through the eyes of somebody else.
+    fs::permissions(temp_.path(), fs::perms::all);
+    constexpr uid_t kNobody = 65534;
+    ASSERT_EQ(::seteuid(kNobody), 0);
+  }
+  const auto spool = Spool::open(root_);
+  ASSERT_EQ(::seteuid(::getuid()), 0);
+  ASSERT_FALSE(spool.ok());
+  EXPECT_EQ(spool.error().kind, ErrorKind::kIo);
+  EXPECT_THAT(spool.error().message, AllOf(HasSubstr(root_), HasSubstr("'spool_dir'")));
+}
+
+}  // namespace
+}  // namespace hubrev

@@ -1,0 +1,203 @@
+#include "plugin/types/job_record.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <limits>
+
+namespace hubrev {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+JobRecord full_record() {
+  JobRecord r;
+  r.id = "20260131T120000123Z-9f3a1c";
+  r.revision = "step-000000500";
+  r.directory = "/runs/caf\xC3\xA9/checkpoint-500";
+  r.step = 500;
+  r.epoch = 1.5;
+  r.metrics = {{"eval_loss", 0.1}, {"eval_accuracy", 0.875}};
+  r.eos_token_id = 151'645;
+  r.created_ms = 1'769'860'800'123;
+  r.settings = {{"repo_id", "a/b"}, {"tags", {"x", "y"}}};
+  r.frozen = {{"config.json", FreezeMethod::kCopy, {1, 2, 3}},
+              {"model.safetensors",
+               FreezeMethod::kHardLink,
+               {std::numeric_limits<std::uint64_t>::max(), 1ull << 40, -5}},
+              {"vocab.json", FreezeMethod::kReflink, {7, 8, 1'769'860'800'123'456'789}}};
+  r.excluded = {"optimizer.pt", "global_step5/"};
+  r.state = JobState::kFailed;
+  r.error = make_error(ErrorKind::kRateLimited, "too many requests");
+  r.error->http_status = 429;
+  r.error->request_id = "Root=1-2";
+  r.fixes = {{"eos", FixOutcome::kApplied, "set to 5", {"generation_config.json"}},
+             {"card", FixOutcome::kSkipped, "off", {}},
+             {"use_cache", FixOutcome::kUnchanged, "", {}}};
+  r.warnings = {"one", "two"};
+  r.commit = std::string(40, 'a');
+  r.updated_ms = 1'769'860'900'000;
+  r.freeze_ms = 1.25;
+  r.push_seconds = 12.5;
+  r.bytes_total = 1ull << 41;
+  r.bytes_sent = 1ull << 40;
+  r.bytes_present = 3;
+  r.attempts = 2;
+  return r;
+}
+
+TEST(JobRecord, RoundTrips) {
+  for (const JobRecord& record : {full_record(), JobRecord()}) {
+    const json written = to_json(record);
+    const auto read = job_record_from_json(written.dump());
+    ASSERT_TRUE(read.ok()) << read.error().message;
+    EXPECT_EQ(to_json(read.value()), written);
+  }
+  // What to_json() would hide from the comparison above.
+  const JobRecord read = job_record_from_json(to_json(full_record()).dump()).value();
+  const JobRecord record = full_record();
+  ASSERT_EQ(read.frozen.size(), record.frozen.size());
+  for (std::size_t i = 0; i < record.frozen.size(); ++i) {
+    EXPECT_EQ(read.frozen[i].path, record.frozen[i].path);
+    EXPECT_EQ(read.frozen[i].method, record.frozen[i].method);
+    EXPECT_EQ(read.frozen[i].stamp, record.frozen[i].stamp);
+  }
+  EXPECT_EQ(read.metrics, record.metrics);
+  EXPECT_EQ(read.step, record.step);
+  EXPECT_EQ(read.epoch, record.epoch);
+  EXPECT_EQ(read.eos_token_id, record.eos_token_id);
+  EXPECT_EQ(read.error->kind, ErrorKind::kRateLimited);
+  EXPECT_EQ(read.fixes[0].outcome, FixOutcome::kApplied);
+  EXPECT_EQ(read.bytes_total, record.bytes_total);
+  EXPECT_FALSE(job_record_from_json(to_json(JobRecord()).dump()).value().step.has_value());
+}
+
+TEST(JobRecord, AMetricThatIsNoNumberIsDropped) {
+  JobRecord record = full_record();
+  record.metrics["nan"] = std::nan("");
+  record.metrics["inf"] = std::numeric_limits<double>::infinity();
+  record.epoch = std::nan("");
+  const auto read = job_record_from_json(to_json(record).dump());
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_EQ(read.value().metrics, full_record().metrics);
+  EXPECT_FALSE(read.value().epoch.has_value());
+}
+
+TEST(JobRecord, WithoutAnyOneKeyItIsCorruptOrKeepsTheDefault) {
+  const json whole = to_json(full_record());
+  for (const auto& [key, value] : whole.items()) {
+    json cut = whole;
+    cut.erase(key);
+    const auto read = job_record_from_json(cut.dump());
+    if (key == "step" || key == "epoch" || key == "eos_token_id") {
+      EXPECT_TRUE(read.ok()) << key;
+    } else {
+      ASSERT_FALSE(read.ok()) << key;
+      EXPECT_EQ(read.error().kind, ErrorKind::kCorrupt);
+      EXPECT_THAT(read.error().message, HasSubstr("not a job record"));
+      EXPECT_THAT(read.error().message, HasSubstr(key));
+    }
+  }
+}
+
+TEST(JobRecord, ValuesOfAnotherTypeAreCorrupt) {
+  const json whole = to_json(full_record());
+  for (const char* key : {"id", "revision", "directory", "state", "commit"}) {
+    for (const json& value : {json(7), json(nullptr), json::array(), json::object()}) {
+      json bad = whole;
+      bad[key] = value;
+      EXPECT_FALSE(job_record_from_json(bad.dump()).ok()) << key << " " << value;
+    }
+  }
+  for (const char* key :
+       {"step", "created_ms", "updated_ms", "freeze_ms", "bytes_total", "attempts"}) {
+    for (const json& value : {json("7"), json::array(), json::object()}) {
+      json bad = whole;
+      bad[key] = value;
+      EXPECT_FALSE(job_record_from_json(bad.dump()).ok()) << key << " " << value;
+    }
+  }
+  for (const char* key : {"frozen", "fixes", "excluded", "warnings"}) {
+    for (const json& value : {json("7"), json{1}, json{{"a", 1}}, json{{{"path", 1}}}}) {
+      json bad = whole;
+      bad[key] = value;
+      EXPECT_FALSE(job_record_from_json(bad.dump()).ok()) << key << " " << value;
+    }
+  }
+}
+
+TEST(JobRecord, UnknownNamesAreCorrupt) {
+  struct Row {
+    json::json_pointer where;
+    const char* value;
+  };
+  const Row rows[] = {{json::json_pointer("/state"), "resting"},
+                      {json::json_pointer("/frozen/0/method"), "teleport"},
+                      {json::json_pointer("/fixes/0/outcome"), "maybe"}};
+  for (const Row& row : rows) {
+    json bad = to_json(full_record());
+    bad[row.where] = row.value;
+    const auto read = job_record_from_json(bad.dump());
+    ASSERT_FALSE(read.ok()) << row.value;
+    EXPECT_EQ(read.error().kind, ErrorKind::kCorrupt);
+  }
+}
+
+TEST(JobRecord, HostileTextIsCorrupt) {
+  const std::string texts[] = {
+      "",
+      "null",
+      "[]",
+      "{",
+      "{}",
+      "{}{}",
+      "NaN",
+      std::string(100, '\0'),
+      "\xFF\xFE",
+      "{\"id\": \"\xFF\"}",
+      std::string(1'000'000, '['),
+      std::string(1'000'000, '[') + std::string(1'000'000, ']'),
+  };
+  for (const std::string& text : texts) {
+    const auto read = job_record_from_json(text);
+    ASSERT_FALSE(read.ok()) << text.substr(0, 20);
+    EXPECT_EQ(read.error().kind, ErrorKind::kCorrupt);
+    EXPECT_LT(read.error().message.size(), 1000u);
+  }
+}
+
+TEST(JobRecord, SettingsNestedWithoutEndAreCorrupt) {
+  std::string text = to_json(full_record()).dump();
+  const std::string settings = full_record().settings.dump();
+  constexpr std::size_t kDepth = 500'000;
+  text.replace(text.find(settings), settings.size(),
+               std::string(kDepth, '[') + std::string(kDepth, ']'));
+  const auto read = job_record_from_json(text);
+  ASSERT_FALSE(read.ok());
+  EXPECT_EQ(read.error().kind, ErrorKind::kCorrupt);
+}
+
+TEST(JobState, NamesAndEnds) {
+  struct Row {
+    JobState state;
+    const char* name;
+    bool final;
+  };
+  const Row rows[] = {
+      {JobState::kQueued, "queued", false},         {JobState::kFixing, "fixing", false},
+      {JobState::kUploading, "uploading", false},   {JobState::kPushing, "pushing", false},
+      {JobState::kConfirming, "confirming", false}, {JobState::kDone, "done", true},
+      {JobState::kFailed, "failed", true},          {JobState::kCancelled, "cancelled", true},
+      {JobState::kSuperseded, "superseded", true},
+  };
+  for (const Row& row : rows) {
+    EXPECT_EQ(to_string(row.state), row.name);
+    EXPECT_EQ(job_state_from_string(row.name), row.state);
+    EXPECT_EQ(is_final(row.state), row.final) << row.name;
+  }
+  EXPECT_FALSE(job_state_from_string("Done").has_value());
+}
+
+}  // namespace
+}  // namespace hubrev
