@@ -36,7 +36,9 @@ json parse_object(const std::string& text) {
   return value;
 }
 
-Settings settings_from(const std::string& text) { return unwrap(parse_settings(parse_object(text))); }
+Settings settings_from(const std::string& text) {
+  return unwrap(parse_settings(parse_object(text)));
+}
 
 json revision_to_json(const RevisionInfo& info) {
   const RevisionFacts& facts = info.facts;
@@ -66,7 +68,8 @@ std::string list(const std::string& settings_text, const std::string& token) {
     return list_revisions(connection, settings, stop);
   });
   json all = json::array();
-  for (const RevisionInfo& info : unwrap(std::move(revisions))) all.push_back(revision_to_json(info));
+  for (const RevisionInfo& info : unwrap(std::move(revisions)))
+    all.push_back(revision_to_json(info));
   return dump(all);
 }
 
@@ -87,11 +90,10 @@ std::string promote_revision(const std::string& settings_text, const std::string
 std::string run_doctor(const std::string& settings_text, const std::string& token,
                        const std::string& output_dir) {
   const Settings settings = settings_from(settings_text);
-  const auto findings =
-      unwrap(interruptible<std::vector<Finding>>(
-          [&](const std::stop_token& stop) -> Result<std::vector<Finding>> {
-            return doctor(settings, Secret(token), output_dir, stop);
-          }));
+  const auto findings = unwrap(interruptible<std::vector<Finding>>(
+      [&](const std::stop_token& stop) -> Result<std::vector<Finding>> {
+        return doctor(settings, Secret(token), output_dir, stop);
+      }));
   json all = json::array();
   for (const Finding& f : findings) {
     all.push_back({{"check", f.check}, {"ok", f.ok}, {"detail", f.detail}});

@@ -38,7 +38,8 @@ struct ReleasedDelete {
 };
 using Holder = std::unique_ptr<Worker, ReleasedDelete>;
 
-Holder make_worker(const std::string& settings, const std::string& token, const std::string& output_dir) {
+Holder make_worker(const std::string& settings, const std::string& token,
+                   const std::string& output_dir) {
   WorkerOptions options;
   options.settings = json::parse(settings, nullptr, false);
   options.token = Secret(token);
@@ -60,8 +61,8 @@ bool wait(const Worker& worker, const std::string& job, std::optional<double> ti
       std::chrono::steady_clock::now() + to_milliseconds(timeout.value_or(kForeverSeconds));
   bool ended = false;
   wait_interruptibly([&](milliseconds slice) {
-    const auto left = std::chrono::duration_cast<milliseconds>(deadline -
-                                                               std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now());
     const milliseconds now = std::max(milliseconds(0), std::min(slice, left));
     ended = worker.wait(job, now);
     return ended || left <= slice;
@@ -95,14 +96,14 @@ void define_worker(py::module_& module) {
            py::arg("eos_token_id") = py::none())
       .def("status",
            [](const Worker& w) {
-             return released([&] {
-               return w.status().dump(-1, ' ', false, json::error_handler_t::replace);
-             });
+             return released(
+                 [&] { return w.status().dump(-1, ' ', false, json::error_handler_t::replace); });
            })
       .def("wait", &wait, py::arg("job") = "", py::arg("timeout") = py::none())
-      .def("cancel",
-           [](Worker& w, const std::string& job) { return released([&] { return w.cancel(job); }); },
-           py::arg("job") = "")
+      .def(
+          "cancel",
+          [](Worker& w, const std::string& job) { return released([&] { return w.cancel(job); }); },
+          py::arg("job") = "")
       .def("close", &close, py::arg("timeout") = 0.0);
 }
 

@@ -34,10 +34,10 @@ bool retryable(ErrorKind kind);
 
 struct Error {
   ErrorKind kind = ErrorKind::kInternal;
-  std::string message;                                // one sentence for a person; never a secret
-  int http_status = 0;                                // 0: not from an HTTP answer
+  std::string message;  // one sentence for a person; never a secret
+  int http_status = 0;  // 0: not from an HTTP answer
   std::optional<std::chrono::milliseconds> retry_after;  // the server asked for this pause
-  std::string request_id;                             // what the server's support asks for
+  std::string request_id;                                // what the server's support asks for
 };
 
 Error make_error(ErrorKind kind, std::string message);

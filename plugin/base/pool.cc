@@ -45,7 +45,9 @@ struct ThreadPool::Impl {
 ThreadPool::ThreadPool(std::size_t threads, ThreadPriority priority)
     : impl_(std::make_unique<Impl>(threads, priority)) {}
 
-ThreadPool::~ThreadPool() { impl_->pool.join(); }
+ThreadPool::~ThreadPool() {
+  impl_->pool.join();
+}
 
 void ThreadPool::post(std::function<void()> task) {
   boost::asio::post(impl_->pool, [priority = impl_->priority, task = std::move(task)] {

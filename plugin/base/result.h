@@ -61,16 +61,16 @@ using Status = Result<void>;
 // HUBREV_CHECK(g());        returns g()'s error, if it is one.
 #define HUBREV_CONCAT_(a, b) a##b
 #define HUBREV_CONCAT(a, b) HUBREV_CONCAT_(a, b)
-#define HUBREV_TRY_(tmp, decl, expr)               \
-  auto tmp = (expr);                               \
-  if (!tmp.ok()) return std::move(tmp).error();    \
+#define HUBREV_TRY_(tmp, decl, expr)            \
+  auto tmp = (expr);                            \
+  if (!tmp.ok()) return std::move(tmp).error(); \
   decl = std::move(tmp).value()
 #define HUBREV_TRY(decl, expr) HUBREV_TRY_(HUBREV_CONCAT(hubrev_try_, __LINE__), decl, expr)
-#define HUBREV_CHECK(expr)                                                      \
-  do {                                                                          \
-    if (auto hubrev_check = (expr); !hubrev_check.ok()) {                       \
-      return std::move(hubrev_check).error();                                   \
-    }                                                                           \
+#define HUBREV_CHECK(expr)                                \
+  do {                                                    \
+    if (auto hubrev_check = (expr); !hubrev_check.ok()) { \
+      return std::move(hubrev_check).error();             \
+    }                                                     \
   } while (false)
 
 }  // namespace hubrev

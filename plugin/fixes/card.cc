@@ -83,7 +83,7 @@ std::vector<Candidate> candidates(const std::optional<std::string>& own,
     found.insert(first ? found.begin() : found.end(),
                  {"the trainer's card in output_dir", *context.trainer_card});
   }
-  found.push_back({"a new card", new_body(context)});
+  found.push_back({"scratch", new_body(context)});
   return found;
 }
 
@@ -118,7 +118,7 @@ Result<FixEdit> fix_card(const Snapshot& snapshot, const FixContext& context) {
     edit.entries.push_back({kPath, Source::from_bytes(std::move(card->bytes))});
     return edit;
   }
-  return make_error(ErrorKind::kInternal, "README.md: not even a new card is valid");
+  return make_error(ErrorKind::kInternal, "README.md: not even a card made from scratch is valid");
 }
 
 }  // namespace hubrev

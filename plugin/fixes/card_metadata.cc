@@ -155,8 +155,9 @@ CardMetadata complete_metadata(YamlValue existing, const FixContext& context,
     card.values.set("library_name", YamlValue::string(facts.library));
   }
   add_base_model(card, context, facts);
-  if (card.values.find("license") == nullptr && !context.license.empty()) {
-    card.values.set("license", YamlValue::string(context.license));
+  YamlValue license = YamlValue::string(context.license);
+  if (card.values.find("license") == nullptr && is_text_value(license)) {
+    card.values.set("license", std::move(license));
   }
   extend_list(card.values, "datasets", context.datasets);
   std::vector<std::string> tags = {"hub-revisions"};

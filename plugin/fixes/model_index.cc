@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "plugin/fixes/text.h"
+
 namespace hubrev {
 namespace {
 
@@ -68,7 +70,8 @@ bool is_quality(std::string_view name) {
 
 YamlValue metrics_of(const FixContext& context) {
   std::vector<YamlValue> metrics;
-  for (const auto& [name, value] : context.metrics) {
+  for (const auto& [key, value] : context.metrics) {
+    const std::string name = printable(key);
     if (name.empty() || !std::isfinite(value) || !is_quality(name)) continue;
     const std::string type = name.starts_with("eval_") && name.size() > 5 ? name.substr(5) : name;
     metrics.push_back(YamlValue::map({{"type", YamlValue::string(type)},
@@ -83,13 +86,12 @@ YamlValue metrics_of(const FixContext& context) {
 YamlValue result_of(const FixContext& context, YamlValue metrics, const std::string& task) {
   const std::string type = task.empty() ? "other" : task;
   const std::string url = context.endpoint + "/" + context.repo_id + "/tree/" + context.revision;
-  return YamlValue::map(
-      {{"task", YamlValue::map({{"type", YamlValue::string(type)}})},
-       {"dataset", YamlValue::map({{"name", YamlValue::string("evaluation set")},
-                                   {"type", YamlValue::string("unknown")}})},
-       {"metrics", std::move(metrics)},
-       {"source", YamlValue::map({{"name", YamlValue::string(std::string(kSourceName))},
-                                  {"url", YamlValue::string(url)}})}});
+  return YamlValue::map({{"task", YamlValue::map({{"type", YamlValue::string(type)}})},
+                         {"dataset", YamlValue::map({{"name", YamlValue::string("evaluation set")},
+                                                     {"type", YamlValue::string("unknown")}})},
+                         {"metrics", std::move(metrics)},
+                         {"source", YamlValue::map({{"name", YamlValue::string(kSourceName)},
+                                                    {"url", YamlValue::string(url)}})}});
 }
 
 }  // namespace

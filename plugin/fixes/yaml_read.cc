@@ -34,7 +34,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
   void OnScalar(const YAML::Mark& /*mark*/, const std::string& tag, YAML::anchor_t /*anchor*/,
                 const std::string& value) override {
-    if (tag == "?") return add({YamlKind::kPlain, value, {}, {}});
+    if (tag == "?") return add({YamlKind::kPlain, printable(value), {}, {}});
     if (tag == "!" || tag == "tag:yaml.org,2002:str") return add(YamlValue::string(value));
     refuse("it uses the tag " + tag);
   }
@@ -89,9 +89,7 @@ class TreeBuilder : public YAML::EventHandler {
         return refuse("it has a key that is no scalar");
       }
       if (value.text == "<<") return refuse("it uses a merge key");
-      if (value.text.size() > kMaxKeyBytes || value.text != printable(value.text)) {
-        return refuse("it has a key that is too long or not printable");
-      }
+      if (value.text.size() > kMaxKeyBytes) return refuse("it has a key that is too long");
       level.key = std::move(value.text);
       level.has_key = true;
     } else {
@@ -131,8 +129,8 @@ Result<YamlValue> parse_yaml(const std::string& text) {
   return builder.take();
 }
 
-YamlValue YamlValue::string(std::string text) {
-  return {YamlKind::kText, std::move(text), {}, {}};
+YamlValue YamlValue::string(std::string_view text) {
+  return {YamlKind::kText, printable(text), {}, {}};
 }
 
 YamlValue YamlValue::list(std::vector<YamlValue> items) {

@@ -27,7 +27,7 @@ struct YamlValue {
   std::vector<YamlValue> items;     // kList
   std::vector<YamlMember> members;  // kMap; keys are unique
 
-  static YamlValue string(std::string text);
+  static YamlValue string(std::string_view text);
   static YamlValue number(double value);  // precondition: finite
   static YamlValue list(std::vector<YamlValue> items);
   static YamlValue map(std::vector<YamlMember> members);
@@ -53,7 +53,7 @@ inline constexpr int kMaxYamlDepth = 32;
 // repeated key the last value counts.
 Result<YamlValue> parse_yaml(const std::string& text);
 
-// The members of a map in block style, a line feed after each line. Control characters are dropped.
+// The members of a map in block style, a line feed after each line.
 // Precondition: `root` is a map of at least one member.
 std::string write_yaml(const YamlValue& root);
 

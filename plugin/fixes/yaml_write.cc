@@ -95,7 +95,6 @@ std::string unicode_escape(char32_t point) {
   return buffer.data();
 }
 
-// Precondition: printable.
 std::string quoted(std::string_view text) {
   std::string out = "\"";
   for (std::size_t at = 0; at < text.size();) {
@@ -116,15 +115,14 @@ std::string quoted(std::string_view text) {
   return out + '"';
 }
 
-std::string string_form(const std::string& raw) {
-  const std::string text = printable(raw);
+std::string string_form(const std::string& text) {
   return is_word(text) && !is_reserved(text) ? text : quoted(text);
 }
 
 std::string scalar_form(const YamlValue& value) {
   if (value.kind == YamlKind::kNull) return "null";
   if (value.kind == YamlKind::kText) return string_form(value.text);
-  const std::string text = printable(value.text);
+  const std::string& text = value.text;
   return is_word(text) || is_number(text) || is_date(text) ? text : quoted(text);
 }
 

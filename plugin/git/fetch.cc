@@ -14,7 +14,7 @@ namespace hubrev {
 namespace {
 
 Status connect(git_remote* remote, Exchange& exchange) {
-  git_remote_connect_options options = GIT_REMOTE_CONNECT_OPTIONS_INIT;
+  auto options = git_options<git_remote_connect_options_init, GIT_REMOTE_CONNECT_OPTIONS_VERSION>();
   options.callbacks = callbacks_over(exchange);
   options.follow_redirects = GIT_REMOTE_REDIRECT_NONE;
   const int code = git_remote_connect_ext(remote, GIT_DIRECTION_FETCH, &options);
@@ -77,7 +77,7 @@ Status fetch_once(Repository& repository, const Remote& remote,
   for (std::string& refspec : refspecs) pointers.push_back(refspec.data());
   const git_strarray array{pointers.data(), pointers.size()};
 
-  git_fetch_options options = GIT_FETCH_OPTIONS_INIT;
+  auto options = git_options<git_fetch_options_init, GIT_FETCH_OPTIONS_VERSION>();
   options.callbacks = callbacks_over(exchange);
   options.prune = GIT_FETCH_NO_PRUNE;
   options.update_fetchhead = 0;

@@ -52,6 +52,19 @@ OutParameter<Handle> out(Handle& handle) {
   return OutParameter<Handle>(handle);
 }
 
+// An options struct with the library's defaults: `git_options<git_fetch_options_init,
+// GIT_FETCH_OPTIONS_VERSION>()`. The _INIT macros say the same, but clang warns about each field
+// that they leave out.
+template <auto kInit, unsigned kVersion>
+auto git_options() {
+  const auto fill = []<typename Options>(int (*init)(Options*, unsigned)) {
+    Options options{};
+    init(&options, kVersion);  // fails on an unknown version only
+    return options;
+  };
+  return fill(kInit);
+}
+
 inline git_oid to_oid(const GitId& id) {
   git_oid oid;
   static_assert(sizeof(oid.id) == GitId::kSize);

@@ -138,7 +138,7 @@ Result<PushOutcome> push_once(Repository& repository, const Remote& remote,
   RemoteHandle handle;
   HUBREV_CHECK(make_remote(out(handle), repository, remote, attempt));
 
-  git_push_options options = GIT_PUSH_OPTIONS_INIT;
+  auto options = git_options<git_push_options_init, GIT_PUSH_OPTIONS_VERSION>();
   options.callbacks = callbacks_over(attempt);
   options.callbacks.push_negotiation = on_negotiation;
   options.callbacks.push_update_reference = on_report;

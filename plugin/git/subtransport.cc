@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "plugin/git/git_error.h"
+#include "plugin/git/git_handles.h"
 #include "plugin/git/stream.h"
 
 namespace hubrev {
@@ -123,7 +124,7 @@ int on_transfer_progress(const git_indexer_progress* /*stats*/, void* payload) n
 }  // namespace
 
 git_remote_callbacks callbacks_over(Exchange& exchange) {
-  git_remote_callbacks callbacks = GIT_REMOTE_CALLBACKS_INIT;
+  auto callbacks = git_options<git_remote_init_callbacks, GIT_REMOTE_CALLBACKS_VERSION>();
   callbacks.payload = &exchange;
   callbacks.transport = create_transport;
   callbacks.sideband_progress = add_server_text;
@@ -134,7 +135,7 @@ git_remote_callbacks callbacks_over(Exchange& exchange) {
 
 Status make_remote(git_remote** out, const Repository& repository, const Remote& remote,
                    const Exchange& exchange) {
-  git_remote_create_options options = GIT_REMOTE_CREATE_OPTIONS_INIT;
+  auto options = git_options<git_remote_create_options_init, GIT_REMOTE_CREATE_OPTIONS_VERSION>();
   options.repository = repository.handle();
   options.flags = GIT_REMOTE_CREATE_SKIP_INSTEADOF | GIT_REMOTE_CREATE_SKIP_DEFAULT_FETCHSPEC;
   return git_check(git_remote_create_with_opts(out, remote.url.c_str(), &options), exchange.doing);

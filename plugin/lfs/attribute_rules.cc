@@ -96,7 +96,7 @@ bool spans_parts(std::string_view part) {
 
 // As match_name(), with parts for characters and `**` for `*`.
 bool match_parts(std::vector<std::string_view> pattern, const std::vector<std::string_view>& path) {
-  if (spans_parts(pattern.back())) pattern.push_back("*");  // "dir/**" is what lies in dir
+  if (spans_parts(pattern.back())) pattern.emplace_back("*");  // "dir/**" is what lies in dir
   std::size_t p = 0;
   std::size_t n = 0;
   std::size_t star_pattern = std::string_view::npos;

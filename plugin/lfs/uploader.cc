@@ -108,6 +108,7 @@ std::vector<ObjectToSend> claim_group(Upload& upload, const Group& group) {
 Result<std::vector<UploadOffer>> request_group(const Upload& upload,
                                                const std::vector<ObjectToSend>& items) {
   std::vector<LfsPointer> objects;
+  objects.reserve(items.size());
   for (const ObjectToSend& item : items) objects.push_back(item.object);
   std::string what = "uploading " + items.front().file->path;
   if (items.size() > 1) what += " and " + std::to_string(items.size() - 1) + " more";
@@ -154,6 +155,7 @@ Result<std::vector<LfsObject>> upload_files(const std::vector<LfsFile>& files,
       files, server, context, source.get_token(), {}, std::vector<LfsObject>(files.size())};
   const std::vector<Group> groups = make_groups(files);
   std::vector<std::function<Status()>> tasks;
+  tasks.reserve(groups.size());
   for (const Group& group : groups) {
     tasks.emplace_back([&] {
       Status status = upload_group(upload, group);

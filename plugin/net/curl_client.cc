@@ -88,8 +88,10 @@ std::size_t on_header(char* data, std::size_t size, std::size_t count, void* use
   std::transform(name.begin(), name.end(), name.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   std::string_view value = line.substr(colon + 1);
-  while (!value.empty() && std::isspace(static_cast<unsigned char>(value.front()))) value.remove_prefix(1);
-  while (!value.empty() && std::isspace(static_cast<unsigned char>(value.back()))) value.remove_suffix(1);
+  while (!value.empty() && std::isspace(static_cast<unsigned char>(value.front())))
+    value.remove_prefix(1);
+  while (!value.empty() && std::isspace(static_cast<unsigned char>(value.back())))
+    value.remove_suffix(1);
   exchange.response.headers.emplace_back(std::move(name), std::string(value));
   return line.size();
 }
@@ -178,7 +180,8 @@ class CurlClient final : public HttpClient {
  private:
   // A renamed repository redirects within its host; anything else would hand the credential and the
   // content to a stranger.
-  static Result<std::string> redirect_target(const std::string& from, const HttpResponse& response) {
+  static Result<std::string> redirect_target(const std::string& from,
+                                             const HttpResponse& response) {
     std::string to(response.header("location"));
     if (to.starts_with('/') && !to.starts_with("//")) {
       const std::size_t path = from.find('/', from.find("://") + 3);
@@ -186,9 +189,10 @@ class CurlClient final : public HttpClient {
     }
     const bool downgrade = from.starts_with("https://") && !to.starts_with("https://");
     if (url_host(to).empty() || url_host(to) != url_host(from) || downgrade) {
-      return make_error(ErrorKind::kRejected, display_url(from) + " redirects to " +
-                                                  (to.empty() ? "nowhere" : display_url(to)) +
-                                                  ", another host; set the endpoint to it if you trust it");
+      return make_error(ErrorKind::kRejected,
+                        display_url(from) + " redirects to " +
+                            (to.empty() ? "nowhere" : display_url(to)) +
+                            ", another host; set the endpoint to it if you trust it");
     }
     return to;
   }
@@ -205,7 +209,8 @@ class CurlClient final : public HttpClient {
     curl_easy_getinfo(handle.get(), CURLINFO_RESPONSE_CODE, &status);
     curl_easy_reset(handle.get());  // forgets callbacks and their pointers, keeps the connection
     give_back(std::move(handle));
-    // A server may answer (403, 413) and close before it has read the whole body: the answer counts.
+    // A server may answer (403, 413) and close before it has read the whole body: the answer
+    // counts.
     const bool answered_early =
         (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR) && status >= 400;
     if (code != CURLE_OK && !answered_early) return error_from_curl(code, state, detail.data());
@@ -221,9 +226,10 @@ class CurlClient final : public HttpClient {
     }
     if (request.body) {
       append(list, "Expect:");  // no pause of a second before each body
-      const bool typed = std::any_of(request.headers.begin(), request.headers.end(), [](const auto& h) {
-        return h.first.size() == 12 && strcasecmp(h.first.c_str(), "content-type") == 0;
-      });
+      const bool typed =
+          std::any_of(request.headers.begin(), request.headers.end(), [](const auto& h) {
+            return h.first.size() == 12 && strcasecmp(h.first.c_str(), "content-type") == 0;
+          });
       if (!typed) append(list, "Content-Type: application/octet-stream");
     }
     return list;
@@ -237,7 +243,8 @@ class CurlClient final : public HttpClient {
     curl_easy_setopt(h, CURLOPT_ERRORBUFFER, detail);
     curl_easy_setopt(h, CURLOPT_USERAGENT, settings_.user_agent.c_str());
     curl_easy_setopt(h, CURLOPT_ACCEPT_ENCODING, "");
-    curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(settings_.connect_timeout.count()));
+    curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS,
+                     static_cast<long>(settings_.connect_timeout.count()));
     curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME,
                      std::max(1L, static_cast<long>(settings_.stall_timeout.count() / 1000)));

@@ -15,9 +15,9 @@
 namespace hubrev {
 
 struct RetryPolicy {
-  int max_retries = 8;                             // after the first attempt
-  std::chrono::milliseconds first_delay{1000};     // doubles each time
-  std::chrono::milliseconds max_delay{60'000};     // of our own back-off
+  int max_retries = 8;                                   // after the first attempt
+  std::chrono::milliseconds first_delay{1000};           // doubles each time
+  std::chrono::milliseconds max_delay{60'000};           // of our own back-off
   std::chrono::milliseconds max_retry_after{3'700'000};  // a longer wish of the server is an error
 };
 
@@ -40,7 +40,8 @@ struct RetryContext {
 // Calls op() until it succeeds, fails for good, or the policy is exhausted. Checks `stop` before
 // every attempt, so a cancelled caller touches the remote no more. op must be safe to repeat.
 template <typename Op>
-auto with_retry(const RetryContext& context, const std::stop_token& stop, Op&& op) -> decltype(op()) {
+auto with_retry(const RetryContext& context, const std::stop_token& stop, Op&& op)
+    -> decltype(op()) {
   for (int attempt = 1;; ++attempt) {
     if (stop.stop_requested()) return make_error(ErrorKind::kCancelled, "cancelled");
     auto result = op();

@@ -12,7 +12,9 @@ Visibility visibility_of(const Settings& settings) {
   return *settings.private_repo ? Visibility::kPrivate : Visibility::kPublic;
 }
 
-std::string key_of(const Settings& settings) { return settings.endpoint + " " + settings.repo_id; }
+std::string key_of(const Settings& settings) {
+  return settings.endpoint + " " + settings.repo_id;
+}
 
 }  // namespace
 
@@ -69,11 +71,14 @@ Result<Target> Connection::prepare(const Settings& settings, std::string revisio
   return Target{settings.endpoint, known.repo_id, std::move(revision), known.provider, token_};
 }
 
-Credential git_credential(const Target& target) { return {AuthScheme::kBasic, target.token}; }
+Credential git_credential(const Target& target) {
+  return {AuthScheme::kBasic, target.token};
+}
 
 Credential lfs_credential(const Target& target) {
   // Plain git servers know Basic on LFS routes; the Hub takes Bearer there as on its REST API.
-  return {target.provider == Provider::kHub ? AuthScheme::kBearer : AuthScheme::kBasic, target.token};
+  return {target.provider == Provider::kHub ? AuthScheme::kBearer : AuthScheme::kBasic,
+          target.token};
 }
 
 std::string lfs_url(const Target& target) {

@@ -25,11 +25,13 @@ class Connection {
 
   // Where `revision` of the settings' repository goes, without asking whether it may be written.
   // Asks the server for what the settings leave open: the provider, the token owner's namespace.
-  Result<Target> locate(const Settings& settings, std::string revision, const std::stop_token& stop);
+  Result<Target> locate(const Settings& settings, std::string revision,
+                        const std::stop_token& stop);
 
   // locate(), then creates the repository if it is not there and checks write access. Asks once per
   // repository; a success is remembered.
-  Result<Target> prepare(const Settings& settings, std::string revision, const std::stop_token& stop);
+  Result<Target> prepare(const Settings& settings, std::string revision,
+                         const std::stop_token& stop);
 
  private:
   struct Known {

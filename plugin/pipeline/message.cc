@@ -75,7 +75,8 @@ std::string revision_message(const JobRecord& record, std::string_view content_d
     if (std::isfinite(value)) add_trailer(message, kMetric, name + "=" + number_text(value));
   }
   for (const FixReport& fix : record.fixes) {
-    if (fix.outcome == FixOutcome::kApplied) add_trailer(message, kFix, fix.name + ": " + fix.detail);
+    if (fix.outcome == FixOutcome::kApplied)
+      add_trailer(message, kFix, fix.name + ": " + fix.detail);
   }
   add_trailer(message, kDigest, content_digest);
   return message;

@@ -16,13 +16,13 @@ namespace hubrev {
 
 // What the trailers say. Empty `revision` means that the commit is not one of ours.
 struct RevisionFacts {
-  std::string revision;                   // the name it was published under
+  std::string revision;  // the name it was published under
   std::optional<std::int64_t> step;
   std::optional<double> epoch;
   std::map<std::string, double> metrics;
-  std::vector<std::string> fixes;         // "eos: generation_config.json: ..."
-  std::string content_digest;             // "sha256:<hex>", see content_digest()
-  std::string promoted;                   // on a promoting commit: the revision that it promotes
+  std::vector<std::string> fixes;  // "eos: generation_config.json: ..."
+  std::string content_digest;      // "sha256:<hex>", see content_digest()
+  std::string promoted;            // on a promoting commit: the revision that it promotes
 };
 
 // Title, a sentence, and trailers. Depends on the record's frozen facts alone, so that a retry in

@@ -38,8 +38,9 @@ Result<CommitPlan> make_plan(const Snapshot& snapshot) {
     }
   }
   plan.blobs.push_back({kAttributesFile, gitattributes(stored, attributes)});
-  std::stable_sort(plan.lfs_files.begin(), plan.lfs_files.end(),
-                   [](const LfsFile& a, const LfsFile& b) { return a.source.size() > b.source.size(); });
+  std::stable_sort(
+      plan.lfs_files.begin(), plan.lfs_files.end(),
+      [](const LfsFile& a, const LfsFile& b) { return a.source.size() > b.source.size(); });
   return plan;
 }
 

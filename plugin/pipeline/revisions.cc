@@ -25,8 +25,10 @@ class ScratchRepository {
  public:
   static Result<ScratchRepository> create() {
     std::error_code code;
-    std::string path = (std::filesystem::temp_directory_path(code) / "hub-revisions-XXXXXX").string();
-    if (code || ::mkdtemp(path.data()) == nullptr) return errno_error(errno, "cannot create " + path);
+    std::string path =
+        (std::filesystem::temp_directory_path(code) / "hub-revisions-XXXXXX").string();
+    if (code || ::mkdtemp(path.data()) == nullptr)
+      return errno_error(errno, "cannot create " + path);
     ScratchRepository scratch(path);
     HUBREV_TRY(Repository repository, Repository::create(path + "/git"));
     scratch.repository_ = std::make_unique<Repository>(std::move(repository));

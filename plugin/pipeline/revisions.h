@@ -38,8 +38,8 @@ struct Promotion {
   bool changed = false;  // false: the branch had that tree already
 };
 
-// Gives `branch` one new commit with `revision`'s tree and the parents (branch, revision); without a
-// branch of that name it is created. No weights are sent. kConflict when somebody else moved the
+// Gives `branch` one new commit with `revision`'s tree and the parents (branch, revision); without
+// a branch of that name it is created. No weights are sent. kConflict when somebody else moved the
 // branch meanwhile. Blocks.
 Result<Promotion> promote(Connection& connection, const Settings& settings,
                           const std::string& revision, const std::string& branch, Clock& clock,

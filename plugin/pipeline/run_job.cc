@@ -67,7 +67,8 @@ FixReport contents_report(const JobRecord& record) {
   return report;
 }
 
-void take_reports(JobRecord& record, std::vector<FixReport> reports, std::vector<std::string> warnings) {
+void take_reports(JobRecord& record, std::vector<FixReport> reports,
+                  std::vector<std::string> warnings) {
   for (FixReport& report : reports) record.fixes.push_back(std::move(report));
   for (std::string& warning : warnings) record.warnings.push_back(std::move(warning));
 }
@@ -107,14 +108,13 @@ std::string digest_of(const CommitPlan& plan, const std::vector<LfsObject>& obje
 Result<GitId> commit_and_push(const CommitPlan& plan, const std::vector<LfsObject>& objects,
                               JobRecord& record, const Settings& settings, const Target& target,
                               const JobContext& context, const std::stop_token& stop) {
-  HUBREV_TRY(Repository repository,
-             Repository::create(context.spool->work_directory(record.id)));
+  HUBREV_TRY(Repository repository, Repository::create(context.spool->work_directory(record.id)));
   const Signature signature{kAuthorName, kAuthorEmail, record.created_ms / 1000};
   HUBREV_TRY(const GitId commit,
-             write_root_commit(repository,
-                               make_commit_content(plan, objects,
-                                                   revision_message(record, digest_of(plan, objects)),
-                                                   signature)));
+             write_root_commit(
+                 repository, make_commit_content(plan, objects,
+                                                 revision_message(record, digest_of(plan, objects)),
+                                                 signature)));
   record.commit = commit.hex();
   HUBREV_CHECK(enter(JobState::kPushing, record, context));
   const Remote remote{repository_url(target), git_credential(target), &context.connection->http(),
@@ -140,10 +140,10 @@ Status confirm(const GitId& commit, const Target& target, const JobContext& cont
     HUBREV_TRY(const std::optional<GitId> found,
                resolve_revision(hub, target.repo_id, target.revision, stop));
     if (found == commit) return {};
-    return make_error(ErrorKind::kServer,
-                      "the push was accepted, but revision '" + target.revision + "' " +
-                          (found ? "is at " + found->hex() : "is not there") + ", not at " +
-                          commit.hex());
+    return make_error(ErrorKind::kServer, "the push was accepted, but revision '" +
+                                              target.revision + "' " +
+                                              (found ? "is at " + found->hex() : "is not there") +
+                                              ", not at " + commit.hex());
   });
 }
 
@@ -167,8 +167,8 @@ Status run_job(JobRecord& record, const JobContext& context, Progress& progress,
   HUBREV_CHECK(enter(JobState::kUploading, record, context));
   const LfsServer server{lfs_url(target), lfs_credential(target), "refs/heads/" + target.revision,
                          target.endpoint};
-  const UploadContext upload{&context.connection->http(), context.connection->retry(), context.files,
-                             &progress, [&] { return verify_unchanged(snapshot); }};
+  const UploadContext upload{&context.connection->http(), context.connection->retry(),
+                             context.files, &progress, [&] { return verify_unchanged(snapshot); }};
   HUBREV_TRY(const std::vector<LfsObject> objects,
              upload_files(plan.lfs_files, server, upload, stop));
   HUBREV_CHECK(verify_unchanged(snapshot));
@@ -180,8 +180,7 @@ Status run_job(JobRecord& record, const JobContext& context, Progress& progress,
 
   record.bytes_sent = progress.bytes_sent;
   record.bytes_present = progress.bytes_present;
-  record.push_seconds =
-      std::chrono::duration<double>(context.clock->now() - started).count();
+  record.push_seconds = std::chrono::duration<double>(context.clock->now() - started).count();
   HUBREV_CHECK(enter(JobState::kDone, record, context));
   return context.spool->free_snapshot(record.id);
 }

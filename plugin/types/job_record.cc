@@ -100,7 +100,8 @@ json error_to_json(const Error& error) {
 
 Error error_from_json(const json& j) {
   Error error;
-  error.kind = error_kind_from_string(j.at("kind").get<std::string>()).value_or(ErrorKind::kInternal);
+  error.kind =
+      error_kind_from_string(j.at("kind").get<std::string>()).value_or(ErrorKind::kInternal);
   error.message = j.at("message").get<std::string>();
   error.http_status = j.value("http_status", 0);
   error.request_id = j.value("request_id", "");
@@ -160,13 +161,17 @@ bool check_depth(int depth, json::parse_event_t /*event*/, const json& /*value*/
 
 }  // namespace
 
-std::string_view to_string(JobState state) { return name_of(kStates, state); }
+std::string_view to_string(JobState state) {
+  return name_of(kStates, state);
+}
 
 std::optional<JobState> job_state_from_string(std::string_view name) {
   return value_of(kStates, name);
 }
 
-bool is_final(JobState state) { return state >= JobState::kDone; }
+bool is_final(JobState state) {
+  return state >= JobState::kDone;
+}
 
 json to_json(const JobRecord& r) {
   json frozen = json::array();

@@ -42,20 +42,20 @@ struct FixReport {
 };
 
 struct JobRecord {
-  std::string id;        // unique in the spool and sortable by creation
-  std::string revision;  // branch name
+  std::string id;         // unique in the spool and sortable by creation
+  std::string revision;   // branch name
   std::string directory;  // the checkpoint's absolute path when it was frozen
   std::optional<std::int64_t> step;
   std::optional<double> epoch;
-  std::map<std::string, double> metrics;         // of this step, e.g. eval_loss
-  std::optional<std::int64_t> eos_token_id;      // the live tokenizer's, where there was one
-  std::int64_t created_ms = 0;                   // unix milliseconds; the commit's time
+  std::map<std::string, double> metrics;               // of this step, e.g. eval_loss
+  std::optional<std::int64_t> eos_token_id;            // the live tokenizer's, where there was one
+  std::int64_t created_ms = 0;                         // unix milliseconds; the commit's time
   nlohmann::json settings = nlohmann::json::object();  // effective settings when submitted
   std::vector<FrozenFile> frozen;
-  std::vector<std::string> excluded;             // left out by `contents`, paths in the checkpoint
+  std::vector<std::string> excluded;  // left out by `contents`, paths in the checkpoint
 
   JobState state = JobState::kQueued;
-  std::optional<Error> error;       // of the last attempt
+  std::optional<Error> error;  // of the last attempt
   std::vector<FixReport> fixes;
   std::vector<std::string> warnings;
   std::string commit;               // hexadecimal id, once made

@@ -1,8 +1,8 @@
 // Names that users give: revisions and repositories.
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdio>
-#include <array>
 #include <string>
 
 #include "plugin/types/settings.h"
@@ -20,8 +20,7 @@ Result<std::string> format_step(std::string_view format, std::int64_t step) {
   if (!format.empty()) {
     std::string_view digits = format;
     if (digits.ends_with('d')) digits.remove_suffix(1);
-    const auto [end, code] =
-        std::from_chars(digits.data(), digits.data() + digits.size(), width);
+    const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), width);
     const bool ok = digits.empty() || (digits.front() == '0' && code == std::errc() &&
                                        end == digits.data() + digits.size() && width <= 20);
     if (!ok || !format.ends_with('d')) {
@@ -97,7 +96,8 @@ Status check_revision_name(std::string_view revision) {
   if (revision == "@" || revision == "HEAD") return bad("git reserves it");
   if (revision.ends_with('.') || revision.ends_with('/')) return bad("it ends in '.' or '/'");
   for (const char c : revision) {
-    if (static_cast<unsigned char>(c) <= ' ' || c == 127) return bad("it holds a space or control character");
+    if (static_cast<unsigned char>(c) <= ' ' || c == 127)
+      return bad("it holds a space or control character");
     if (std::string_view("~^:?*[\\").find(c) != std::string_view::npos) {
       return bad("it holds one of ~ ^ : ? * [ \\");
     }
@@ -141,7 +141,8 @@ Status check_repo_id(std::string_view repo_id) {
     }
     start = end + 1;
   }
-  if (repo_id.find("--") != std::string_view::npos || repo_id.find("..") != std::string_view::npos) {
+  if (repo_id.find("--") != std::string_view::npos ||
+      repo_id.find("..") != std::string_view::npos) {
     return bad("it holds '--' or '..'");
   }
   if (repo_id.ends_with(".git")) return bad("it ends in .git");

@@ -86,7 +86,8 @@ Status check_value(const std::string& key, const json& value, const json& rule,
     return has_type(value, type.get_ref<const std::string&>());
   });
   if (!type_ok) {
-    const std::string expected = join_values(types) == "array" ? "a list of strings" : join_values(types);
+    const std::string expected =
+        join_values(types) == "array" ? "a list of strings" : join_values(types);
     return config_error(where + "'" + key + "' must be " + expected + ", not " + shown(value));
   }
   if (const auto choices = rule.find("enum"); choices != rule.end()) {
@@ -143,7 +144,8 @@ Result<std::uint64_t> parse_size(const json& value) {
 }
 
 template <typename E>
-E choice(const json& all, const char* key, std::initializer_list<std::pair<const char*, E>> values) {
+E choice(const json& all, const char* key,
+         std::initializer_list<std::pair<const char*, E>> values) {
   const auto& text = all.at(key).get_ref<const std::string&>();
   for (const auto& [name, value] : values) {
     if (text == name) return value;
@@ -191,7 +193,8 @@ Result<Settings> parse_settings(const json& partial) {
   s.endpoint = all.at("endpoint");
   while (s.endpoint.ends_with('/')) s.endpoint.pop_back();
   if (!s.endpoint.starts_with("http://") && !s.endpoint.starts_with("https://")) {
-    return config_error("'endpoint' must start with https:// or http://, not \"" + s.endpoint + "\"");
+    return config_error("'endpoint' must start with https:// or http://, not \"" + s.endpoint +
+                        "\"");
   }
   if (s.endpoint.find('@') != std::string::npos) {
     return config_error("'endpoint' must not hold credentials; set HF_TOKEN instead");
@@ -208,12 +211,11 @@ Result<Settings> parse_settings(const json& partial) {
       all, "if_exists",
       {{"replace", ExistingRevision::kReplace}, {"fail", ExistingRevision::kFail}});
   s.offline = all.at("offline");
-  s.contents = choice<Contents>(
-      all, "contents", {{"inference", Contents::kInference}, {"full", Contents::kFull}});
-  s.eos = choice<EosPolicy>(all, "eos",
-                            {{"align", EosPolicy::kAlign},
-                             {"replace", EosPolicy::kReplace},
-                             {"off", EosPolicy::kOff}});
+  s.contents = choice<Contents>(all, "contents",
+                                {{"inference", Contents::kInference}, {"full", Contents::kFull}});
+  s.eos = choice<EosPolicy>(
+      all, "eos",
+      {{"align", EosPolicy::kAlign}, {"replace", EosPolicy::kReplace}, {"off", EosPolicy::kOff}});
   s.use_cache = choice<UseCachePolicy>(
       all, "use_cache", {{"restore", UseCachePolicy::kRestore}, {"off", UseCachePolicy::kOff}});
   s.card = choice<CardPolicy>(all, "card",

@@ -63,10 +63,10 @@ Result<Settings> parse_settings(const nlohmann::json& partial);
 
 // What a revision's name is made from.
 struct RevisionFields {
-  std::string prefix;                // Settings::revision
+  std::string prefix;  // Settings::revision
   std::int64_t step = 0;
   std::optional<double> epoch;
-  std::string run;                   // the search trial's folder, "run-3"; "" outside a search
+  std::string run;  // the search trial's folder, "run-3"; "" outside a search
 };
 // The template with its placeholders filled: {revision}, {step}, {step:09d}, {epoch}, {run}.
 // kConfig when a placeholder is unknown or the outcome is no valid branch name.

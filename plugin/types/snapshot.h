@@ -23,7 +23,7 @@ enum class FreezeMethod { kReflink, kHardLink, kCopy };
 struct FrozenFile {
   std::string path;  // relative to the checkpoint, '/' between parts; also its path in the revision
   FreezeMethod method = FreezeMethod::kCopy;
-  FileStamp stamp;   // of the file in the spool
+  FileStamp stamp;  // of the file in the spool
 };
 
 // One file of the revision to be.

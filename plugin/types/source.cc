@@ -90,7 +90,9 @@ Result<std::string> Source::read_all(std::uint64_t limit) const {
 SourceReader::SourceReader(Source source, std::uint64_t offset, std::uint64_t length)
     : source_(std::make_shared<const Source>(std::move(source))), begin_(offset), length_(length) {}
 
-void SourceReader::rewind() { done_ = 0; }
+void SourceReader::rewind() {
+  done_ = 0;
+}
 
 Result<std::size_t> SourceReader::read(std::span<char> buffer) {
   std::uint64_t want = std::min<std::uint64_t>(buffer.size(), length_ - done_);

@@ -41,7 +41,7 @@ class SourceReader {
   std::uint64_t begin_;   // first byte of the slice, in the Source
   std::uint64_t length_;  // of the slice
   std::uint64_t done_ = 0;
-  Fd file_;               // of the part read last
+  Fd file_;  // of the part read last
   std::string file_path_;
 };
 

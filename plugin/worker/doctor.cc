@@ -18,7 +18,8 @@ Finding finding(std::string check, const Error& error) {
   return {std::move(check), false, error.message};
 }
 
-Finding check_token(const HubConnection& hub, const Settings& settings, const std::stop_token& stop) {
+Finding check_token(const HubConnection& hub, const Settings& settings,
+                    const std::stop_token& stop) {
   auto identity = whoami(hub, stop);
   if (!identity.ok()) return finding("token", identity.error());
   if (const Status role = check_role(*identity, settings.repo_id); !role.ok()) {
@@ -28,7 +29,8 @@ Finding check_token(const HubConnection& hub, const Settings& settings, const st
   return {"token", true, "accepted by " + hub.endpoint + " as " + identity->name + role};
 }
 
-Finding check_repository(Connection& connection, const Settings& settings, const std::stop_token& stop) {
+Finding check_repository(Connection& connection, const Settings& settings,
+                         const std::stop_token& stop) {
   auto target = connection.prepare(settings, "", stop);
   if (!target.ok()) return finding("repository", target.error());
   return {"repository", true, target->repo_id + " can be written"};
@@ -65,8 +67,9 @@ Finding check_spool(const Settings& settings, const std::string& output_dir) {
   fs::remove_all(source, ignored);
   fs::remove_all(frozen, ignored);
   if (!outcome.ok()) return finding("spool", outcome.error());
-  return {"spool", true,
-          "large files in " + spool + " are " + std::string(describe(outcome->frozen.front().method))};
+  return {
+      "spool", true,
+      "large files in " + spool + " are " + std::string(describe(outcome->frozen.front().method))};
 }
 
 Finding check_space(const std::string& output_dir) {

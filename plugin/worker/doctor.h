@@ -11,13 +11,13 @@
 namespace hubrev {
 
 struct Finding {
-  std::string check;   // "token", "repository", "spool", "free space"
+  std::string check;  // "token", "repository", "spool", "free space"
   bool ok = false;
   std::string detail;  // one sentence
 };
 
-// Sends a few requests and freezes a tiny probe folder in output_dir, which it removes again. With a
-// repository in the settings, creates it if it is not there, as training would. Blocks.
+// Sends a few requests and freezes a tiny probe folder in output_dir, which it removes again. With
+// a repository in the settings, creates it if it is not there, as training would. Blocks.
 std::vector<Finding> doctor(const Settings& settings, const Secret& token,
                             const std::string& output_dir, const std::stop_token& stop);
 

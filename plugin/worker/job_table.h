@@ -38,7 +38,8 @@ class JobTable {
 
   // Adds a record; one that is not final is queued.
   void add(JobRecord record);
-  // The next queued job whose branch no other job is busy with, now marked running; nullopt if none.
+  // The next queued job whose branch no other job is busy with, now marked running; nullopt if
+  // none.
   std::optional<RunningJob> take();
   // A running job's record changed.
   void update(const JobRecord& record);
@@ -77,7 +78,9 @@ class JobTable {
     StopReason reason = StopReason::kNone;
     bool running = false;
   };
-  static bool is_pending(const Job& job) { return job.running || job.record.state == JobState::kQueued; }
+  static bool is_pending(const Job& job) {
+    return job.running || job.record.state == JobState::kQueued;
+  }
   bool pending_locked(const std::string& id) const;
   void stop_locked(Job& job, StopReason reason, std::vector<JobRecord>& ended);
 

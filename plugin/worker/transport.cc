@@ -19,8 +19,8 @@ RetryContext make_retry(const Settings& settings, Log* log) {
   retry.policy.max_delay = settings.retry_max_delay;
   if (log != nullptr) {
     retry.on_retry = [log](const Error& error, std::chrono::milliseconds delay) {
-      log->write(LogLevel::kWarning, error.message + "; trying again in " +
-                                         std::to_string(delay.count()) + " ms");
+      log->write(LogLevel::kWarning,
+                 error.message + "; trying again in " + std::to_string(delay.count()) + " ms");
     };
   }
   return retry;

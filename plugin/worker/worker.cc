@@ -45,12 +45,12 @@ struct Worker::Impl {
   std::unique_ptr<HttpClient> http;
   Connection connection;
   JobTable jobs;
-  std::mutex submit_mutex;  // one submit at a time: superseding looks at what is pending
-  mutable std::mutex preflight_mutex;           // guards preflight_outcome
+  std::mutex submit_mutex;             // one submit at a time: superseding looks at what is pending
+  mutable std::mutex preflight_mutex;  // guards preflight_outcome
   std::optional<Status> preflight_outcome;
-  std::atomic<bool> refusing{false};            // no more submits
-  std::atomic<bool> stopping{false};            // no more runs
-  std::stop_source stop;                        // of preflight and the watcher
+  std::atomic<bool> refusing{false};  // no more submits
+  std::atomic<bool> stopping{false};  // no more runs
+  std::stop_source stop;              // of preflight and the watcher
   ThreadPool files;
   ThreadPool lanes;
   std::jthread watcher;
@@ -102,8 +102,9 @@ void Worker::Impl::run_next() {
   if (stopping) return;
   std::optional<RunningJob> job = jobs.take();
   if (!job) return;
-  JobContext context{&spool, &connection, &files, &system_clock(), &log,
-                     [this](const JobRecord& record) { jobs.update(record); }};
+  JobContext context{&spool, &connection,
+                     &files, &system_clock(),
+                     &log,   [this](const JobRecord& record) { jobs.update(record); }};
   Status outcome;
   try {
     outcome = run_job(job->record, context, *job->progress, job->stop);
@@ -187,11 +188,10 @@ Result<JobRecord> Worker::Impl::describe(const Submission& submission) {
   HUBREV_TRY(record.revision, render_revision(settings, fields));
   const auto other = jobs.step_of(JobTable::branch_key(record));
   if (other && *other != *submission.step) {
-    return make_error(ErrorKind::kConfig, "'revision_template' names step " +
-                                              std::to_string(*submission.step) + " '" +
-                                              record.revision + "', as it did step " +
-                                              std::to_string(*other) +
-                                              "; separate its placeholders");
+    return make_error(ErrorKind::kConfig,
+                      "'revision_template' names step " + std::to_string(*submission.step) + " '" +
+                          record.revision + "', as it did step " + std::to_string(*other) +
+                          "; separate its placeholders");
   }
   return record;
 }
@@ -200,8 +200,8 @@ Status Worker::Impl::freeze(const Submission& submission, JobRecord& record) {
   const auto started = system_clock().now();
   HUBREV_CHECK(spool.begin(record.id));
   const std::string staging = spool.staging_directory(record.id);
-  HUBREV_TRY(FreezeOutcome frozen,
-             freeze_checkpoint({absolute(submission.directory), staging + "/files", settings.contents}));
+  HUBREV_TRY(FreezeOutcome frozen, freeze_checkpoint({absolute(submission.directory),
+                                                      staging + "/files", settings.contents}));
   record.frozen = std::move(frozen.frozen);
   record.excluded = std::move(frozen.excluded);
   // TRL writes its card into output_dir just before each save; it may be rewritten any time later.
@@ -233,7 +233,9 @@ Worker::~Worker() {
   close(std::chrono::milliseconds(0));
 }
 
-bool Worker::in_fork_child() const { return ::getpid() != impl_->creator; }
+bool Worker::in_fork_child() const {
+  return ::getpid() != impl_->creator;
+}
 
 Result<std::unique_ptr<Worker>> Worker::create(WorkerOptions options) {
   HUBREV_TRY(Settings settings, parse_settings(options.settings));
@@ -250,7 +252,8 @@ Result<std::unique_ptr<Worker>> Worker::create(WorkerOptions options) {
   HUBREV_CHECK(impl->log.open(root + "/worker.log"));
   impl->take_up(std::move(contents));
   for (std::size_t lane = 0; lane < kLanes; ++lane) impl->pump();
-  impl->watcher = std::jthread([raw = impl.get()](const std::stop_token& token) { raw->watch(token); });
+  impl->watcher =
+      std::jthread([raw = impl.get()](const std::stop_token& token) { raw->watch(token); });
   return std::unique_ptr<Worker>(new Worker(std::move(impl)));
 }
 
@@ -316,9 +319,8 @@ bool Worker::wait(const std::string& job_id, std::chrono::milliseconds timeout) 
 
 bool Worker::cancel(const std::string& job_id) {
   if (in_fork_child() || !impl_->jobs.pending(job_id)) return false;
-  impl_->end_without_running(job_id.empty()
-                                 ? impl_->jobs.stop_all(StopReason::kCancelled)
-                                 : impl_->jobs.stop_one(job_id, StopReason::kCancelled));
+  impl_->end_without_running(job_id.empty() ? impl_->jobs.stop_all(StopReason::kCancelled)
+                                            : impl_->jobs.stop_one(job_id, StopReason::kCancelled));
   return true;
 }
 

@@ -2,10 +2,10 @@
 // The engine: freezes on the caller's thread, does everything else on its own.
 //
 // Threads
-//   caller   submit() freezes; status(), wait(), cancel() look at the table. Any thread, any number.
-//   lanes    kLanes; each takes a queued job and runs it from top to bottom (pipeline/run_job).
-//   files    Settings::concurrency; hash and upload one group of files each, for the lanes.
-//   watcher  one; looks every half second for cancel requests of other processes.
+//   caller   submit() freezes; status(), wait(), cancel() look at the table. Any thread, any
+//   number. lanes    kLanes; each takes a queued job and runs it from top to bottom
+//   (pipeline/run_job). files    Settings::concurrency; hash and upload one group of files each,
+//   for the lanes. watcher  one; looks every half second for cancel requests of other processes.
 // Nothing here calls Python; progress is pulled by status().
 //
 // Shutdown order (close): refuse submits -> drain until the deadline -> stop running jobs, which go
@@ -33,11 +33,11 @@ struct WorkerOptions {
 };
 
 struct Submission {
-  std::string directory;                  // the checkpoint
-  std::string revision;                   // "" to name it by the template
+  std::string directory;  // the checkpoint
+  std::string revision;   // "" to name it by the template
   std::optional<std::int64_t> step;
   std::optional<double> epoch;
-  std::string run;                        // of a hyperparameter search, "" otherwise
+  std::string run;  // of a hyperparameter search, "" otherwise
   std::map<std::string, double> metrics;
   std::optional<std::int64_t> eos_token_id;
 };
@@ -59,8 +59,8 @@ class Worker {
   std::optional<Status> preflight_result() const;
 
   // Freezes the checkpoint and queues it; returns the job's id. A few system calls per file, no
-  // network, no fsync. A pending job of the same revision is superseded. A checkpoint that cannot be
-  // frozen leaves a failed record behind, and the error is returned.
+  // network, no fsync. A pending job of the same revision is superseded. A checkpoint that cannot
+  // be frozen leaves a failed record behind, and the error is returned.
   Result<std::string> submit(const Submission& submission);
 
   // Every record of the spool, oldest first, each with "progress": {bytes_total, bytes_hashed,

@@ -38,7 +38,7 @@ def front_matter(folder: Path) -> dict[str, Any]:
 
 def card_metrics(folder: Path) -> dict[str, float]:
     results = front_matter(folder)["model-index"][0]["results"]
-    return {m["type"]: m["value"] for result in results for m in result["metrics"]}
+    return {m["name"]: m["value"] for result in results for m in result["metrics"]}
 
 
 def times_of(folder: Path) -> dict[str, int]:

@@ -100,7 +100,7 @@ def make_trainer(output_dir: Path, callback: Any = None, **arguments: Any) -> An
         "disable_tqdm": True,
     } | arguments
     tokenizer = options.pop("processing_class", None)
-    trainer = Trainer(
+    return Trainer(
         model=options.pop("model", None) or make_model(make_tokenizer()),
         args=TrainingArguments(output_dir=str(output_dir), **options),
         train_dataset=examples(),
@@ -108,7 +108,6 @@ def make_trainer(output_dir: Path, callback: Any = None, **arguments: Any) -> An
         processing_class=tokenizer,
         callbacks=[callback] if callback is not None else [],
     )
-    return trainer
 
 
 def branches(hub: Any, repo_id: str) -> set[str]:

@@ -27,7 +27,8 @@ class FakeHttp final : public HttpClient {
 
   Result<HttpResponse> send(const HttpRequest& request, const std::stop_token& stop) override {
     if (stop.stop_requested()) return make_error(ErrorKind::kCancelled, "cancelled");
-    SeenRequest seen{request.method, request.url, request.headers, request.credential.has_value(), ""};
+    SeenRequest seen{request.method, request.url, request.headers, request.credential.has_value(),
+                     ""};
     if (request.body) {
       HUBREV_TRY(seen.body, request.body->read_all(64u << 20));
       if (request.sent != nullptr) *request.sent += seen.body.size();

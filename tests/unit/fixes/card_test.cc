@@ -131,7 +131,7 @@ TEST(Card, WritesANewOne) {
   ASSERT_TRUE(edit.ok());
   EXPECT_EQ(edited(*edit, "README.md"), kNewCard);
   EXPECT_EQ(edit->outcome, FixOutcome::kApplied);
-  EXPECT_EQ(edit->detail, "README.md: made from a new card");
+  EXPECT_EQ(edit->detail, "README.md: made from scratch");
   EXPECT_THAT(edit->warnings, IsEmpty());
 }
 
@@ -236,6 +236,20 @@ TEST(Card, MetricsThatAreNoNumbersAreLeftOut) {
   EXPECT_THAT(card, Not(HasSubstr("epoch")));
   EXPECT_THAT(card, HasSubstr("| a\\|b&lt;!-- c  | 1.0e-07 |"));
   EXPECT_THAT(card, HasSubstr("value: 1.0e-07\n"));
+}
+
+TEST(Card, SettingsWithControlCharactersStillGiveACard) {
+  FixContext with = context();
+  with.tags = {"x\x01y", "xy", "\x01", "\xFF"};
+  with.datasets = {"\x02"};
+  with.license = "\x03";
+  with.metrics = {{"\x04", 1.0}, {"eval_\x05", 2.0}};
+  const std::string card = card_of({{"config.json", kCausal}}, with);
+  EXPECT_THAT(front_matter_of(card),
+              HasSubstr("tags:\n- hub-revisions\n- xy\n- \"\xEF\xBF\xBD\"\n"));
+  EXPECT_THAT(front_matter_of(card), Not(HasSubstr("license")));
+  EXPECT_THAT(front_matter_of(card), Not(HasSubstr("datasets")));
+  EXPECT_THAT(front_matter_of(card), HasSubstr("type: eval_\n"));
 }
 
 TEST(Card, SnippetMatchesTheModel) {

@@ -145,8 +145,7 @@ TEST(Yaml, RefusesWhatHasNoPlaceInACard) {
         std::string("a: [b\n"), std::string("\ta: b\n"), std::string("a: b\n--- \nc: d\n"),
         std::string(1000, '['), std::string(100'000, '['),
         std::string(kMaxYamlDepth + 1, '[') + std::string(kMaxYamlDepth + 1, ']'),
-        std::string(200, 'k') + ": v\n", std::string("\"a\\x01\": v\n"), std::string("a: @b\n"),
-        std::string("*a\n")}) {
+        std::string(200, 'k') + ": v\n", std::string("a: @b\n"), std::string("*a\n")}) {
     const auto value = parse_yaml(yaml);
     ASSERT_FALSE(value.ok()) << yaml.substr(0, 80);
     EXPECT_EQ(value.error().kind, ErrorKind::kInvalidInput);

@@ -15,11 +15,11 @@ HttpResponse answer(int status, HttpHeaders headers, std::string body) {
 
 TEST(ErrorFromResponse, KindFollowsTheStatus) {
   const std::pair<int, ErrorKind> rows[] = {
-      {400, ErrorKind::kRejected},  {401, ErrorKind::kAuth},        {403, ErrorKind::kAuth},
-      {404, ErrorKind::kNotFound},  {408, ErrorKind::kServer},      {409, ErrorKind::kConflict},
-      {412, ErrorKind::kConflict},  {413, ErrorKind::kRejected},    {422, ErrorKind::kRejected},
-      {429, ErrorKind::kRateLimited}, {500, ErrorKind::kServer},    {501, ErrorKind::kRejected},
-      {502, ErrorKind::kServer},    {503, ErrorKind::kServer},      {504, ErrorKind::kServer},
+      {400, ErrorKind::kRejected},    {401, ErrorKind::kAuth},     {403, ErrorKind::kAuth},
+      {404, ErrorKind::kNotFound},    {408, ErrorKind::kServer},   {409, ErrorKind::kConflict},
+      {412, ErrorKind::kConflict},    {413, ErrorKind::kRejected}, {422, ErrorKind::kRejected},
+      {429, ErrorKind::kRateLimited}, {500, ErrorKind::kServer},   {501, ErrorKind::kRejected},
+      {502, ErrorKind::kServer},      {503, ErrorKind::kServer},   {504, ErrorKind::kServer},
       {507, ErrorKind::kRejected},
   };
   for (const auto& [status, kind] : rows) {

@@ -1,0 +1,280 @@
+"""The command line: output, exit status, and what it never shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hub_revisions import RevisionPusher
+from hub_revisions.cli.app import app
+from hub_revisions.local_hub import LocalHub
+from tiny_training import branches, write_checkpoint
+from typer.testing import CliRunner, Result
+
+SECRET = "hf_do_not_show_me"
+COMMANDS = [
+    "push",
+    "status",
+    "sync",
+    "cancel",
+    "list",
+    "pick",
+    "promote",
+    "config",
+    "doctor",
+    "hub",
+]
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def document(result: Result) -> Any:
+    """The one JSON document on stdout."""
+    return json.loads(result.stdout)
+
+
+@pytest.fixture
+def hub_options(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """The token in the environment, and options that lead to the local hub."""
+    monkeypatch.setenv("HF_TOKEN", hub.token)
+    return ("--endpoint", hub.endpoint)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) > 3
+    assert "--token" not in result.stdout
+
+
+def test_the_help_says_where_the_token_comes_from_and_what_status_means() -> None:
+    text = " ".join(run("--help").stdout.split())
+    assert "HF_TOKEN" in text
+    assert "130 interrupted" in text
+
+
+def test_it_starts_without_torch_and_transformers() -> None:
+    code = (
+        "import sys, hub_revisions.cli.app as a; "
+        "print({'torch', 'transformers', 'uvicorn'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "set()\n"
+
+
+def test_the_version_is_the_modules() -> None:
+    import hub_revisions
+
+    done = subprocess.run(
+        [sys.executable, "-m", "hub_revisions", "--version"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"hub-revisions {hub_revisions.__version__}\n"
+
+
+def test_a_checkpoint_is_pushed_listed_picked_and_promoted(
+    hub: LocalHub, hub_options: tuple[str, ...], repo_id: str, tmp_path: Path
+) -> None:
+    folder = write_checkpoint(tmp_path / "checkpoint-3", step=3, eval_loss=2.0)
+    pushed = run("push", folder, "--repo", repo_id, "--json", *hub_options)
+    assert pushed.exit_code == 0, pushed.stderr
+    assert document(pushed)["state"] == "done"
+    assert document(pushed)["revision"] == "step-000000003"
+
+    options = ("--revision", "better", "--metric", "eval_loss=1.5", "--step", "4")
+    pushed = run("push", folder, "--repo", repo_id, *options, *hub_options)
+    assert pushed.exit_code == 0, pushed.stderr
+    assert "better" in pushed.stdout
+
+    listed = document(run("list", repo_id, "--json", *hub_options))
+    metrics = {item["revision"]: item["metrics"] for item in listed if item["managed"]}
+    assert metrics == {"step-000000003": {"eval_loss": 2.0}, "better": {"eval_loss": 1.5}}
+    assert "better" in run("list", repo_id, *hub_options).stdout
+
+    picked = run("pick", repo_id, "--metric", "eval_loss", "--mode", "min", *hub_options)
+    assert picked.stdout.startswith("better  eval_loss=1.5  ")
+    picked = run("pick", repo_id, "--promote", "main", "--json", *hub_options)
+    assert document(picked)["best"]["revision"] == "better"
+    assert document(picked)["promotion"]["changed"] is True
+    again = run("promote", repo_id, "better", *hub_options)
+    assert again.stdout.startswith("main was already better  ")
+    moved = run("promote", repo_id, "better", "--to", "stable", "--json", *hub_options)
+    assert document(moved)["branch"] == "stable"
+    assert branches(hub, repo_id) == {"main", "better", "step-000000003", "stable"}
+
+
+def test_a_failing_push_has_a_status_of_its_own(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "checkpoint-3", step=3)
+    options = ("--endpoint", "http://127.0.0.1:1", "--set", "max_retries=0")
+    result = run("push", folder, "--repo", "me/model", "--json", *options)
+    assert result.exit_code == 3
+    assert document(result)["state"] == "failed"
+    assert "127.0.0.1:1" in document(result)["error"]["message"]
+
+    told = document(run("status", tmp_path, "--json"))
+    assert [job["state"] for job in told["jobs"]] == ["failed"]
+    assert "failed" in run("status", tmp_path).stdout
+    again = run("sync", tmp_path, "--json")
+    assert again.exit_code == 3
+    assert document(again)["jobs"][0]["attempts"] == 2
+
+
+def test_what_was_kept_offline_is_synced(
+    hub: LocalHub, hub_options: tuple[str, ...], where: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = write_checkpoint(tmp_path / "checkpoint-3", step=3)
+    with RevisionPusher(tmp_path, offline=True, **where) as pusher:
+        pusher.submit(folder)
+    result = run("sync", tmp_path, "--json", "--set", "concurrency=1")
+    assert result.exit_code == 0, result.stderr
+    assert [job["state"] for job in document(result)["jobs"]] == ["done"]
+    assert "step-000000003" in branches(hub, where["repo_id"])
+    result = run("sync", tmp_path, "--json")
+    assert (result.exit_code, document(result)["jobs"]) == (0, [])
+    assert "nothing to push" in result.stderr
+
+
+def test_ctrl_c_keeps_the_job(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "checkpoint-3", step=3)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hub_revisions", "push", folder, "--repo", "me/model", "--json",
+         "--endpoint", "http://127.0.0.1:1", "--set", "max_retries=100"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("waiting for 1 of 1 revisions")
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert json.loads(output)["state"] == "queued"
+    assert f"hub-revisions sync {tmp_path}" in errors
+    assert "Traceback" not in errors
+
+
+def test_jobs_are_cancelled(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "checkpoint-3", step=3)
+    with RevisionPusher(tmp_path, repo_id="me/model", offline=True) as pusher:
+        job = pusher.submit(folder)
+        result = run("cancel", tmp_path, job, "--json")
+        assert result.exit_code == 0, result.stderr
+        assert document(result)["cancelled"] is True
+        pusher.submit(folder, "other")
+    assert run("cancel", tmp_path, "20200101T000000000Z-000000").exit_code == 1
+
+
+@pytest.mark.parametrize("command", ["status", "sync", "cancel"])
+def test_a_folder_without_a_spool_is_named(tmp_path: Path, command: str) -> None:
+    result = run(command, tmp_path)
+    assert result.exit_code == 2
+    assert str(tmp_path / "_hub_revisions") in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["nonsense"], 2, "nonsense"),
+        (["push"], 2, "DIR"),
+        (["push", "/nowhere", "--repo", "me/model", "--revision", "x"], 1, "/nowhere"),
+        (["push", ".", "--repo", "a/b/c", "--revision", "x"], 2, "a/b/c"),
+        (["push", ".", "--metric", "loss"], 2, "NAME=NUMBER"),
+        (["pick", "me/model", "--mode", "best"], 2, "best"),
+        (["list", "me/model", "--endpoint", "ftp://x"], 2, "endpoint"),
+        (["config", "show", "--set", "concurrency"], 2, "KEY=VALUE"),
+        (["config", "show", "--set", f"token={SECRET}"], 2, "HF_TOKEN"),
+        (["config", "check", "/nowhere.json"], 2, "/nowhere.json"),
+    ],
+)
+def test_errors_are_one_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    status: int,
+    words: str,
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    result = run(*arguments)
+    assert result.exit_code == status, result.stderr
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+    assert SECRET not in result.stderr
+    assert result.stdout == ""
+
+
+def test_config_show_tells_origins_and_no_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "run.json"
+    file.write_text('{"revision": "v1"}')
+    monkeypatch.setenv("HF_ENDPOINT", "https://hub.example")
+    monkeypatch.setenv("HF_TOKEN", SECRET)
+    options = ("--config", file, "--set", "concurrency=2", "--set", "revision_template=7-{step}")
+    result = run("config", "show", tmp_path, *options, "--json")
+    assert result.exit_code == 0, result.stderr
+    shown = document(result)
+    assert shown["token"] == "set (HF_TOKEN)"
+    settings = shown["settings"]
+    assert settings["revision"] == {"value": "v1", "origin": str(file)}
+    assert settings["concurrency"] == {"value": 2, "origin": "keyword argument"}
+    assert settings["revision_template"]["value"] == "7-{step}"
+    assert settings["endpoint"]["origin"] == "HF_ENDPOINT"
+    assert settings["repo_id"]["origin"] == "name of output_dir"
+    assert settings["eos"] == {"value": "align", "origin": "default"}
+    text = run("config", "show", tmp_path, *options).stdout
+    assert "set (HF_TOKEN)" in text
+    assert SECRET not in text + result.stdout
+
+
+def test_config_check_and_schema(tmp_path: Path) -> None:
+    configs = Path(__file__).resolve().parents[2] / "configs"
+    files = [configs / name for name in ("minimal.json", "sft.json", "grpo.json")]
+    result = run("config", "check", *files)
+    assert (result.exit_code, result.stdout.count(": valid\n")) == (0, 3)
+    assert set(document(run("config", "check", *files, "--json"))) == {str(f) for f in files}
+    schema = run("config", "schema")
+    assert document(schema) == json.loads((configs / "schema.json").read_text())
+
+
+def test_the_doctor_tells_what_is_wrong(
+    hub: LocalHub,
+    hub_options: tuple[str, ...],
+    repo_id: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = ("--repo", repo_id, "--output-dir", tmp_path, *hub_options)
+    result = run("doctor", *options, "--json")
+    assert result.exit_code == 0, result.stdout
+    assert all(check["ok"] for check in document(result))
+    monkeypatch.setenv("HF_TOKEN", SECRET)
+    result = run("doctor", *options)
+    assert result.exit_code == 1
+    assert "FAILED token" in result.stdout
+    assert SECRET not in result.stdout
+
+
+def test_the_hub_has_its_own_options() -> None:
+    assert "--root" in run("hub", "--help").stdout
+    assert run("hub").exit_code == 2

@@ -1,0 +1,126 @@
+#include "plugin/worker/job_table.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+namespace hubrev {
+namespace {
+
+JobRecord job(const std::string& id, const std::string& revision,
+              JobState state = JobState::kQueued) {
+  JobRecord record;
+  record.id = id;
+  record.revision = revision;
+  record.state = state;
+  return record;
+}
+
+JobRecord ended(JobRecord record, JobState state) {
+  record.state = state;
+  return record;
+}
+
+TEST(JobTable, TakesInOrderOfSubmission) {
+  JobTable table;
+  table.add(job("2", "b"));
+  table.add(job("1", "a"));
+  table.add(job("0", "z", JobState::kDone));
+  EXPECT_EQ(table.take()->record.id, "1");
+  EXPECT_EQ(table.take()->record.id, "2");
+  EXPECT_FALSE(table.take().has_value());
+}
+
+TEST(JobTable, OneBranchIsPushedByOneLane) {
+  JobTable table;
+  table.add(job("1", "a"));
+  table.add(job("2", "a"));
+  const auto first = table.take();
+  EXPECT_FALSE(table.take().has_value());
+  table.finish(ended(first->record, JobState::kDone));
+  EXPECT_EQ(table.take()->record.id, "2");
+}
+
+TEST(JobTable, TheSameNameInAnotherRepositoryIsAnotherBranch) {
+  JobTable table;
+  JobRecord other = job("2", "a");
+  other.settings["repo_id"] = "x/y";
+  table.add(job("1", "a"));
+  table.add(other);
+  EXPECT_TRUE(table.take().has_value());
+  EXPECT_TRUE(table.take().has_value());
+}
+
+TEST(JobTable, SupersedingEndsWaitingJobsAndStopsRunningOnes) {
+  JobTable table;
+  table.add(job("1", "a"));
+  table.add(job("2", "a"));
+  table.add(job("3", "a", JobState::kFailed));
+  table.add(job("4", "b"));
+  const auto running = table.take();
+  const auto gone = table.supersede(JobTable::branch_key(running->record));
+  ASSERT_EQ(gone.size(), 2u);
+  EXPECT_EQ(gone[0].id, "2");
+  EXPECT_EQ(gone[0].state, JobState::kSuperseded);
+  EXPECT_EQ(gone[1].id, "3") << "a failed one must not come back over its successor";
+  EXPECT_TRUE(running->stop.stop_requested());
+  EXPECT_EQ(table.stop_reason("1"), StopReason::kSuperseded);
+  EXPECT_TRUE(table.pending("4"));
+}
+
+TEST(JobTable, ClosingLeavesTheQueueAlone) {
+  JobTable table;
+  table.add(job("1", "a"));
+  table.add(job("2", "b"));
+  const auto running = table.take();
+  EXPECT_TRUE(table.stop_all(StopReason::kClosing).empty());
+  EXPECT_TRUE(running->stop.stop_requested());
+  EXPECT_TRUE(table.pending("2"));
+}
+
+TEST(JobTable, TheFirstReasonStands) {
+  JobTable table;
+  table.add(job("1", "a"));
+  const auto running = table.take();
+  (void)table.stop_one("1", StopReason::kCancelled);
+  (void)table.stop_all(StopReason::kClosing);
+  EXPECT_EQ(table.stop_reason("1"), StopReason::kCancelled);
+}
+
+TEST(JobTable, OnlyTransientFailuresComeBack) {
+  JobTable table;
+  JobRecord transient = job("1", "a", JobState::kFailed);
+  transient.error = make_error(ErrorKind::kNetwork, "no");
+  JobRecord permanent = job("2", "b", JobState::kFailed);
+  permanent.error = make_error(ErrorKind::kAuth, "no");
+  table.add(transient);
+  table.add(permanent);
+  table.requeue_transient_failures();
+  EXPECT_TRUE(table.pending("1"));
+  EXPECT_FALSE(table.pending("2"));
+}
+
+TEST(JobTable, WaitEndsWithTheJob) {
+  JobTable table;
+  table.add(job("1", "a"));
+  table.add(job("2", "b"));
+  const auto running = table.take();
+  std::thread lane([&] { table.finish(ended(running->record, JobState::kDone)); });
+  const auto soon = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  EXPECT_TRUE(table.wait("1", soon));
+  EXPECT_FALSE(table.wait("", std::chrono::steady_clock::now())) << "job 2 is still queued";
+  EXPECT_TRUE(table.wait("no such job", soon));
+  lane.join();
+}
+
+TEST(JobTable, KnowsWhichStepABranchStandsFor) {
+  JobTable table;
+  JobRecord done = job("1", "a", JobState::kDone);
+  done.step = 7;
+  table.add(done);
+  EXPECT_EQ(table.step_of(JobTable::branch_key(done)), 7);
+  EXPECT_FALSE(table.step_of("elsewhere").has_value());
+}
+
+}  // namespace
+}  // namespace hubrev
