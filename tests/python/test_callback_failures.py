@@ -65,7 +65,8 @@ def test_training_goes_on(
     told = errors(caplog)
     assert told
     assert any(words in message for message in told), told
-    assert len(told) == len(set(told))
+    if how.endswith("token"):
+        assert len(told) == 1, told  # not once more for each job
     assert hub.token not in "".join(told)
     assert "hf_wrong" not in "".join(told)
     # Each job's record says why; a worker that did not start has none.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 
 from ._native import failure
@@ -10,6 +11,8 @@ from .pusher import RevisionPusher
 
 logger = logging.getLogger("hub_revisions")
 
+# Two refusals for the same reason differ in what the server's support asks for.
+_REQUEST_ID = re.compile(r"request id [^\s)]+")
 _PREFLIGHT_POLL_SECONDS = 0.2
 _FAILURE_POLL_SECONDS = 2.0
 
@@ -77,6 +80,7 @@ class Watch:
         if self.raises:
             raise error
         reason = str(error) or type(error).__name__
-        if reason not in self._logged:
-            self._logged.add(reason)
+        same = _REQUEST_ID.sub("", reason)
+        if same not in self._logged:
+            self._logged.add(same)
             logger.error("%s", f"{revision}: {reason}" if revision else reason)

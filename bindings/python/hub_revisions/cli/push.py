@@ -57,8 +57,7 @@ def push(
 ) -> int:
     """Push a checkpoint folder as a revision, and wait until it is there.
 
-    The folder is frozen first, in a spool beside it; an interrupted push is finished by
-    'hub-revisions sync'.
+    The folder is frozen in a spool beside it; 'hub-revisions sync' ends an interrupted push.
     """
     folder = directory.absolute()
     given = keywords(

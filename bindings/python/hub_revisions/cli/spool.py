@@ -60,8 +60,7 @@ def sync(
 ) -> int:
     """Push what an interrupted, killed or offline run left in its spool; try failed jobs again.
 
-    Each job goes where it was meant to go. --config and --set are for this run's worker, e.g. its
-    'concurrency' or 'max_retries'.
+    Each job goes where it was meant to go; --config and --set are for this run's worker.
     """
     spool = _existing_spool(output_dir, spool_dir)
     contents = _read(spool)
