@@ -26,11 +26,11 @@ bool has_type(std::string_view header, std::string_view type) {
 
 }  // namespace
 
-Exchange::Exchange(const Repository& repository, const Remote& remote, const std::stop_token& stop,
+Exchange::Exchange(const Repository& repository, const Remote& remote, std::stop_token stop,
                    std::string_view doing_what)
     : doing(std::string(doing_what) + " " + display_url(remote.url)),
       remote_(remote),
-      stop_(stop),
+      stop_(std::move(stop)),
       folder_(repository.path()) {}
 
 Result<std::string> Exchange::read_refs(GitService service) {

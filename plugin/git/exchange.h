@@ -19,7 +19,7 @@ namespace hubrev {
 class Exchange {
  public:
   // `doing` names the attempt in messages: "pushing to https://hub.example/a/b".
-  Exchange(const Repository& repository, const Remote& remote, const std::stop_token& stop,
+  Exchange(const Repository& repository, const Remote& remote, std::stop_token stop,
            std::string_view doing);
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;

@@ -50,7 +50,9 @@ Status check_present(const std::vector<RemoteRef>& advertised_refs,
   for (const std::string& ref : refs) {
     const bool there = std::any_of(advertised_refs.begin(), advertised_refs.end(),
                                    [&](const RemoteRef& one) { return one.name == ref; });
-    if (!there) return make_error(ErrorKind::kNotFound, doing + ": there is no " + ref);
+    if (!there) {
+      return with_context(make_error(ErrorKind::kNotFound, "there is no " + ref), doing);
+    }
   }
   return {};
 }
@@ -74,6 +76,7 @@ Status fetch_once(Repository& repository, const Remote& remote,
   std::vector<std::string> refspecs;
   std::transform(refs.begin(), refs.end(), std::back_inserter(refspecs), refspec_for);
   std::vector<char*> pointers;
+  pointers.reserve(refspecs.size());
   for (std::string& refspec : refspecs) pointers.push_back(refspec.data());
   const git_strarray array{pointers.data(), pointers.size()};
 

@@ -24,8 +24,8 @@ Status start_libgit2() {
 // Once per process, before the first Repository. Never shut down: a lane may still hold libgit2's
 // objects when the process's statics are destroyed.
 const Status& libgit2_started() {
-  static const Status kStarted = start_libgit2();
-  return kStarted;
+  static const Status started = start_libgit2();
+  return started;
 }
 
 }  // namespace

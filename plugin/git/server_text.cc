@@ -6,7 +6,7 @@
 namespace hubrev {
 namespace {
 
-constexpr std::size_t kMaxBytes = 64 * 1024;
+constexpr std::size_t kMaxBytes = std::size_t{64} * 1024;
 constexpr std::string_view kBlank = " \n";
 
 unsigned char byte_at(std::string_view text, std::size_t i) {

@@ -68,9 +68,9 @@ int start_action(git_smart_subtransport_stream** out, git_smart_subtransport* ba
   Exchange& exchange = *reinterpret_cast<CSubtransport*>(base)->exchange;
   return exchange.guard([&]() -> Status {
     HUBREV_TRY(auto stream, make_stream(exchange, action));
-    auto shell = std::make_unique<CStream>(
-        CStream{{base, read_stream, write_stream, free_stream}, stream.get()});
-    stream.release();
+    auto shell = std::make_unique<CStream>();
+    shell->base = {base, read_stream, write_stream, free_stream};
+    shell->stream = stream.release();
     *out = &shell.release()->base;
     return {};
   });

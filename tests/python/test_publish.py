@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hub_revisions import HubRevisionCallback, HubRevisionError, save_and_publish
+from hub_revisions import ConfigError, HubRevisionCallback, HubRevisionError, save_and_publish
 from hub_revisions.local_hub import LocalHub
 from hub_revisions.publish import align_eos
 from tiny_training import branches, download, make_model, make_tokenizer, make_trainer
@@ -183,6 +183,21 @@ def test_a_push_that_fails_is_told(
     assert result.error in caplog.text
     with pytest.raises(HubRevisionError, match="token"):
         save_and_publish(trainer, push=True, on_error="raise", **settings)
+
+
+def test_a_wrong_setting_does_not_cost_the_model(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trainer = make_trainer(tmp_path / "out", max_steps=1, save_strategy="no")
+    file = tmp_path / "run.json"
+    file.write_text('{"eoss": "off"}')
+    result = save_and_publish(trainer, push=True, config=file)
+    assert result is not None
+    assert "did you mean 'eos'" in result.error
+    assert result.error in caplog.text
+    assert (tmp_path / "out" / "model.safetensors").exists()
+    with pytest.raises(ConfigError):
+        save_and_publish(trainer, push=True, config=file, on_error="raise")
 
 
 def test_a_peft_model_keeps_its_base_models_config_out(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -75,7 +76,8 @@ def _drain_with_bar(pusher: RevisionPusher, deadline: float | None, console: Con
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("Pushing revisions", total=None)
         while True:
-            ended = pusher.wait(timeout=_next_wait(deadline, _POLL_SECONDS))
+            left_seconds = _left(deadline)
+            ended = pusher.wait(timeout=min(_POLL_SECONDS, left_seconds))
             records = pusher.records()
             sent, total = _transferred(records)
             left = sum(not record.is_final for record in records)
@@ -85,7 +87,7 @@ def _drain_with_bar(pusher: RevisionPusher, deadline: float | None, console: Con
                 total=total or None,
                 description=f"Pushing {left} of {len(records)} revisions",
             )
-            if ended or _passed(deadline):
+            if ended or left_seconds <= _POLL_SECONDS:
                 return ended
 
 
@@ -100,8 +102,9 @@ def _drain_with_log(pusher: RevisionPusher, deadline: float | None) -> bool:
             format_bytes(sent),
             format_bytes(total),
         )
-        ended = pusher.wait(timeout=_next_wait(deadline, _LOG_SECONDS))
-        if ended or _passed(deadline):
+        left_seconds = _left(deadline)
+        ended = pusher.wait(timeout=min(_LOG_SECONDS, left_seconds))
+        if ended or left_seconds <= _LOG_SECONDS:
             return ended
 
 
@@ -111,9 +114,5 @@ def _transferred(records: Sequence[JobRecord]) -> tuple[int, int]:
     return min(there, total), total  # what was sent twice counts twice
 
 
-def _next_wait(deadline: float | None, step: float) -> float:
-    return step if deadline is None else max(0.0, min(step, deadline - time.monotonic()))
-
-
-def _passed(deadline: float | None) -> bool:
-    return deadline is not None and time.monotonic() >= deadline
+def _left(deadline: float | None) -> float:
+    return math.inf if deadline is None else max(0.0, deadline - time.monotonic())

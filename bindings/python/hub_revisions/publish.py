@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ._core import HubRevisionError
 from ._native import failure
 from .callback import HubRevisionCallback
 from .checkpoint import eos_token_id_of, metrics_at
@@ -62,7 +63,8 @@ def save_and_publish(
 
     Call it on all ranks; the result is for the main process, the others get None. A
     `HubRevisionCallback` of the trainer lends its settings, which keyword arguments override. A
-    push that fails is logged and told in the result, or raised with `on_error="raise"`.
+    push that fails is logged and told in the result, or raised with `on_error="raise"`. So is a
+    wrong setting, after the model was saved with the default ones.
     """
     args = trainer.args
     directory = Path(output_dir if output_dir is not None else args.output_dir).absolute()
@@ -74,7 +76,12 @@ def save_and_publish(
         settings = {**lent_settings, **settings}
     if private is not None:
         settings["private"] = private
-    effective = resolve(settings, config, training_args=args, output_dir=args.output_dir)
+    problem: HubRevisionError | None = None
+    try:
+        effective = resolve(settings, config, training_args=args, output_dir=args.output_dir)
+    except HubRevisionError as error:
+        # Days of training are not lost to a typing error: first the model is saved.
+        problem, effective = error, resolve()
     model = trainer.accelerator.unwrap_model(trainer.model)
 
     align_eos(model, trainer.processing_class, effective["eos"])
@@ -87,7 +94,7 @@ def save_and_publish(
     datasets, card_tags = _as_list(dataset_name), _as_list(tags)
     _write_card(trainer, directory, datasets, card_tags)
     _restore_use_cache(model, directory)
-    if not (args.push_to_hub if push is None else push):
+    if problem is None and not (args.push_to_hub if push is None else push):
         return Published(str(directory), revision, "", "", "")
 
     if callback is not None:
@@ -96,12 +103,14 @@ def save_and_publish(
     settings["datasets"] = _union(effective["datasets"], datasets)
     url = _url(effective, revision)
     try:
+        if problem is not None:
+            raise problem
         with RevisionPusher(
             args.output_dir, config, token=token, training_args=args, **settings
         ) as pusher:
             commit = _publish(pusher, trainer, directory, revision)
     except Exception as error:
-        if effective["on_error"] == "raise":
+        if settings.get("on_error", effective["on_error"]) == "raise":
             raise
         logger.error("%s was not published as %s: %s", directory, revision, error)
         return Published(str(directory), revision, "", url, str(error))
@@ -115,7 +124,7 @@ def align_eos(model: Any, processing_class: Any, policy: str) -> None:
     tokenizer without EOS changes nothing.
     """
     eos = eos_token_id_of(processing_class)
-    if eos is None or policy == "off":
+    if eos is None or policy == "off" or not hasattr(model, "config"):
         return
     generation_config = getattr(model, "generation_config", None)
     if generation_config is not None:
@@ -155,7 +164,9 @@ def _write_card(
 
 
 def _restore_use_cache(model: Any, directory: Path) -> None:
-    config = model.config
+    config = getattr(model, "config", None)
+    if config is None:  # any torch module can be trained
+        return
     config.use_cache = True
     text_config = config.get_text_config()
     if getattr(text_config, "use_cache", None) is False:

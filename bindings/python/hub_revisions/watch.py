@@ -33,6 +33,7 @@ class Watch:
     def start(self, pusher: RevisionPusher) -> None:
         """Have token, repository and write access checked in the background."""
         self.raises = pusher.settings["on_error"] == "raise"
+        self._logged.clear()
         self._pending = {record.id for record in pusher.status() if not record.is_final}
         self._next_poll = 0.0
         self._preflight_known = bool(pusher.settings["offline"])
