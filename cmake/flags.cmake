@@ -15,16 +15,6 @@ endif()
 # DEPENDS are PUBLIC: a layer's headers name the layers below it.
 function(hubrev_layer name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PRIVATE" ${ARGN})
-  # TEMPORARY while several people add files at once.
-  foreach(f ${ARG_SOURCES})
-    if(NOT IS_ABSOLUTE "${f}" AND NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${f}")
-      list(REMOVE_ITEM ARG_SOURCES ${f})
-    endif()
-  endforeach()
-  if(NOT ARG_SOURCES)
-    file(WRITE "${CMAKE_CURRENT_BINARY_DIR}/empty.cc" "")
-    set(ARG_SOURCES "${CMAKE_CURRENT_BINARY_DIR}/empty.cc")
-  endif()
   add_library(hubrev_${name} STATIC ${ARG_SOURCES})
   add_library(hubrev::${name} ALIAS hubrev_${name})
   set_target_properties(hubrev_${name} PROPERTIES

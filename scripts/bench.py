@@ -65,9 +65,8 @@ def write_checkpoint(folder: Path, weights: dict[str, int], small_files: int) ->
 
 def measure_on_save(work: Path, rounds: int) -> dict[str, float]:
     """The real hook on a real folder, without a network: what training waits for."""
-    from transformers import TrainerControl, TrainerState, TrainingArguments
-
     from hub_revisions import HubRevisionCallback
+    from transformers import TrainerControl, TrainerState, TrainingArguments
 
     output = work / "stall"
     weights = {f"model-0000{n}-of-00004.safetensors": 4 * GIB for n in range(1, 5)}

@@ -46,12 +46,18 @@ def violations(root: Path) -> list[str]:
             if kind == '"':
                 match = re.fullmatch(r"plugin/([a-z]+)/[a-z0-9_]+\.h", included)
                 if not match or match[1] not in RANKS:
-                    found.append(f"{name}: includes {included!r}; write it from the repository root")
+                    found.append(
+                        f"{name}: includes {included!r}; write it from the repository root"
+                    )
                 elif match[1] != layer and RANKS[match[1]] >= RANKS[layer]:
-                    found.append(f"{name}: {layer} (rank {RANKS[layer]}) may not include {included}")
+                    found.append(
+                        f"{name}: {layer} (rank {RANKS[layer]}) may not include {included}"
+                    )
             for prefix, allowed in LIBRARIES.items():
                 if included.startswith(prefix) and layer not in allowed:
-                    found.append(f"{name}: <{included}> belongs into {sorted(allowed) or 'bindings'}")
+                    found.append(
+                        f"{name}: <{included}> belongs into {sorted(allowed) or 'bindings'}"
+                    )
     return found
 
 

@@ -1,4 +1,4 @@
-"""Adds up JUnit files; the last line is "N passed, N failed[, N skipped]". Exit code 1 on a failure."""
+"""Adds up JUnit files. The last line is "N passed, N failed[, N skipped]"; 1 if a test failed."""
 
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -18,7 +18,8 @@ def main() -> int:
                 print(f"FAILED {case.get('classname', '')} {case.get('name')}")
             elif reason is not None or case.get("status") == "notrun":
                 skipped += 1
-                print(f"SKIPPED {case.get('name')}: {reason.get('message') if reason is not None else ''}")
+                why = reason.get("message", "") if reason is not None else "not run"
+                print(f"SKIPPED {case.get('name')}: {why}")
             else:
                 passed += 1
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))

@@ -106,9 +106,8 @@ def pad(tokenizer):
 
 
 def train(output_dir: Path, endpoint: str, token: str | None, repo: str):
-    from transformers import Trainer, TrainingArguments
-
     from hub_revisions import HubRevisionCallback
+    from transformers import Trainer, TrainingArguments
 
     tokenizer = make_tokenizer()
     lines = sentences()

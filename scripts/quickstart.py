@@ -12,7 +12,9 @@ from hub_revisions.local_hub import LocalHub
 def write_checkpoint(folder: Path) -> None:
     """A model of one tensor, with a stale EOS and no key-value cache."""
     folder.mkdir(parents=True)
-    header = json.dumps({"weight": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
+    header = json.dumps(
+        {"weight": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}
+    ).encode()
     weights = struct.pack("<Q", len(header)) + header + struct.pack("<4f", 1, 2, 3, 4)
     (folder / "model.safetensors").write_bytes(weights)
     config = {"architectures": ["LlamaForCausalLM"], "eos_token_id": 0, "use_cache": False}

@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -39,11 +40,12 @@ struct ReleasedDelete {
 using Holder = std::unique_ptr<Worker, ReleasedDelete>;
 
 Holder make_worker(const std::string& settings, const std::string& token,
-                   const std::string& output_dir) {
+                   const std::string& output_dir, const std::string& endpoint_override) {
   WorkerOptions options;
   options.settings = json::parse(settings, nullptr, false);
   options.token = Secret(token);
   options.output_dir = output_dir;
+  options.endpoint_override = endpoint_override;
   auto worker = unwrap(released([&] { return Worker::create(std::move(options)); }));
   return Holder(worker.release());
 }
@@ -59,15 +61,14 @@ std::string submit(Worker& worker, const std::string& directory, const std::stri
 bool wait(const Worker& worker, const std::string& job, std::optional<double> timeout) {
   const auto deadline =
       std::chrono::steady_clock::now() + to_milliseconds(timeout.value_or(kForeverSeconds));
-  bool ended = false;
+  WaitOutcome outcome = WaitOutcome::kTimedOut;
   wait_interruptibly([&](milliseconds slice) {
     const auto left =
         std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now());
-    const milliseconds now = std::max(milliseconds(0), std::min(slice, left));
-    ended = worker.wait(job, now);
-    return ended || left <= slice;
+    outcome = worker.wait(job, std::clamp(left, milliseconds(0), slice));
+    return outcome != WaitOutcome::kTimedOut || left <= slice;
   });
-  return ended;
+  return outcome == WaitOutcome::kEnded;
 }
 
 std::optional<std::string> preflight_result(const Worker& worker) {
@@ -87,7 +88,8 @@ bool close(Worker& worker, double timeout) {
 
 void define_worker(py::module_& module) {
   py::class_<Worker, Holder>(module, "Worker", py::is_final())
-      .def(py::init(&make_worker), py::arg("settings"), py::arg("token"), py::arg("output_dir"))
+      .def(py::init(&make_worker), py::arg("settings"), py::arg("token"), py::arg("output_dir"),
+           py::arg("endpoint_override") = "")
       .def("preflight", [](Worker& w) { released([&] { w.preflight(); }); })
       .def("preflight_result", &preflight_result)
       .def("submit", &submit, py::arg("directory"), py::arg("revision") = "",

@@ -121,4 +121,15 @@ Result<FixEdit> fix_card(const Snapshot& snapshot, const FixContext& context) {
   return make_error(ErrorKind::kInternal, "README.md: not even a card made from scratch is valid");
 }
 
+Result<Entry> minimal_card(const Snapshot& snapshot, const FixContext& context) {
+  FixContext bare = context;
+  bare.tags.clear();
+  bare.datasets.clear();
+  bare.base_model.clear();
+  bare.license.clear();
+  HUBREV_TRY(const ModelFacts facts, read_model_facts(snapshot));
+  HUBREV_TRY(CompletedCard card, complete_card(new_body(bare), bare, facts));
+  return Entry{kPath, Source::from_bytes(std::move(card.bytes))};
+}
+
 }  // namespace hubrev

@@ -56,4 +56,8 @@ Result<FixEdit> fix_use_cache(const Snapshot& snapshot, const FixContext& contex
 // card that cannot be completed is replaced by a minimal one, with a warning.
 Result<FixEdit> fix_card(const Snapshot& snapshot, const FixContext& context);
 
+// README.md from scratch, without anything that a person wrote: for a server that refuses the one
+// that fix_card() made. Errors as fix_card().
+Result<Entry> minimal_card(const Snapshot& snapshot, const FixContext& context);
+
 }  // namespace hubrev

@@ -70,9 +70,13 @@ std::optional<GitId> find_branch(const std::vector<RemoteRef>& refs, const std::
   return std::nullopt;
 }
 
+std::string_view branch_name(const RemoteRef& ref) {
+  return std::string_view(ref.name).substr(kBranchPrefix.size());
+}
+
 RevisionInfo describe(const RemoteRef& ref, const CommitInfo& commit) {
   RevisionInfo info;
-  info.name = ref.name.substr(kBranchPrefix.size());
+  info.name = branch_name(ref);
   info.commit = ref.id;
   info.title = commit.message.substr(0, commit.message.find('\n'));
   info.unix_seconds = commit.unix_seconds;
@@ -113,8 +117,15 @@ Result<std::vector<RevisionInfo>> list_revisions(Connection& connection, const S
   if (refs.empty()) return revisions;
   HUBREV_CHECK(fetch(scratch.repository(), remote, names_of(refs), stop));
   for (const RemoteRef& ref : refs) {
-    HUBREV_TRY(const CommitInfo commit, read_commit(scratch.repository(), ref.id));
-    revisions.push_back(describe(ref, commit));
+    auto commit = read_commit(scratch.repository(), ref.id);
+    if (!commit.ok() && commit.error().kind == ErrorKind::kRejected) {
+      // Somebody else's branch with more files than any model has: named, but not described.
+      revisions.push_back(
+          {std::string(branch_name(ref)), ref.id, commit.error().message, 0, {}, {}});
+      continue;
+    }
+    if (!commit.ok()) return std::move(commit).error();
+    revisions.push_back(describe(ref, *commit));
   }
   std::sort(revisions.begin(), revisions.end(), by_step_and_name);
   return revisions;
@@ -157,6 +168,8 @@ Result<Promotion> promote(Connection& connection, const Settings& settings,
   request.commit = commit;
   request.ref = std::string(kBranchPrefix) + branch;
   request.expected = current;
+  // Without a branch to compare with: whoever created it meanwhile keeps it.
+  request.existing = ExistingRevision::kFail;
   HUBREV_CHECK(push(repository, remote, request, stop));
   return Promotion{branch, revision, commit, true};
 }

@@ -2,6 +2,7 @@
 #include "plugin/pipeline/run_job.h"
 
 #include <chrono>
+#include <filesystem>
 #include <utility>
 
 #include "plugin/base/sha256.h"
@@ -22,7 +23,7 @@ namespace {
 
 constexpr const char* kAuthorName = "hub-revisions";
 constexpr const char* kAuthorEmail = "hub-revisions@localhost";
-constexpr std::uint64_t kLargestCard = 1u << 20;
+constexpr std::uint64_t kLargestCard = 2u << 20;  // a card of 1 MiB with our section added
 
 Status enter(JobState state, JobRecord& record, const JobContext& context) {
   record.state = state;
@@ -73,13 +74,35 @@ void take_reports(JobRecord& record, std::vector<FixReport> reports,
   for (std::string& warning : warnings) record.warnings.push_back(std::move(warning));
 }
 
+// The server has the last word on a card's metadata, and says it as a refusal of the whole push:
+// ask first, since a card must not cost the weights.
+Status have_card_accepted(Snapshot& snapshot, const FixContext& fix, JobRecord& record,
+                          const Connection& connection, const std::stop_token& stop) {
+  const Entry* card = find_entry(snapshot, "README.md");
+  if (card == nullptr) return {};
+  HUBREV_TRY(const std::string text, card->source.read_all(kLargestCard));
+  const HubConnection hub{&connection.http(), connection.retry(), fix.endpoint, connection.token()};
+  const auto warnings = validate_card(hub, text, stop);
+  if (warnings.ok()) return {};
+  if (warnings.error().kind != ErrorKind::kRejected) return warnings.error();
+  record.warnings.push_back("README.md was replaced by a minimal card: " +
+                            warnings.error().message);
+  HUBREV_TRY(Entry minimal, minimal_card(snapshot, fix));
+  put_entry(snapshot, std::move(minimal));
+  return {};
+}
+
 Result<CommitPlan> fix_and_plan(Snapshot snapshot, JobRecord& record, const Settings& settings,
-                                const Target& target, const JobContext& context) {
+                                const Target& target, const JobContext& context,
+                                const std::stop_token& stop) {
   record.fixes = {contents_report(record)};
   record.warnings.clear();
-  HUBREV_TRY(FixedSnapshot fixed,
-             apply_fixes(std::move(snapshot), fix_context(record, settings, target, context)));
+  const FixContext fix = fix_context(record, settings, target, context);
+  HUBREV_TRY(FixedSnapshot fixed, apply_fixes(std::move(snapshot), fix));
   take_reports(record, std::move(fixed.reports), std::move(fixed.warnings));
+  if (target.provider == Provider::kHub && settings.card == CardPolicy::kComplete) {
+    HUBREV_CHECK(have_card_accepted(fixed.snapshot, fix, record, *context.connection, stop));
+  }
   HUBREV_TRY(ShardedSnapshot sharded,
              apply_virtual_shards(std::move(fixed.snapshot), settings.max_shard_size));
   take_reports(record, std::move(sharded.reports), std::move(sharded.warnings));
@@ -108,6 +131,10 @@ std::string digest_of(const CommitPlan& plan, const std::vector<LfsObject>& obje
 Result<GitId> commit_and_push(const CommitPlan& plan, const std::vector<LfsObject>& objects,
                               JobRecord& record, const Settings& settings, const Target& target,
                               const JobContext& context, const std::stop_token& stop) {
+  // Made anew each time: after a power loss an old one may hold objects that never reached the
+  // disk.
+  std::error_code ignored;
+  std::filesystem::remove_all(context.spool->work_directory(record.id), ignored);
   HUBREV_TRY(Repository repository, Repository::create(context.spool->work_directory(record.id)));
   const Signature signature{kAuthorName, kAuthorEmail, record.created_ms / 1000};
   HUBREV_TRY(const GitId commit,
@@ -161,7 +188,9 @@ Status run_job(JobRecord& record, const JobContext& context, Progress& progress,
   HUBREV_CHECK(verify_unchanged(snapshot));
   HUBREV_CHECK(check_weights(snapshot));
   HUBREV_TRY(const Target target, context.connection->prepare(settings, record.revision, stop));
-  HUBREV_TRY(const CommitPlan plan, fix_and_plan(snapshot, record, settings, target, context));
+  record.repo_id = target.repo_id;
+  HUBREV_TRY(const CommitPlan plan,
+             fix_and_plan(snapshot, record, settings, target, context, stop));
   count_bytes(plan, record, progress);
 
   HUBREV_CHECK(enter(JobState::kUploading, record, context));

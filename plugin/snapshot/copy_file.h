@@ -1,19 +1,35 @@
 #pragma once
-// Second half of a freeze: one file at a time, by the cheapest means that the file system has.
+// What both ways to freeze a file need: the checkpoint's file, the spool's file, and the bytes
+// from one to the other. invalid_input is about the former, io about the latter.
 
 #include <string>
 
+#include "plugin/base/file.h"
 #include "plugin/base/result.h"
-#include "plugin/snapshot/scan.h"
 #include "plugin/types/snapshot.h"
 
 namespace hubrev {
 
-// Makes `target`, which must not exist, hold what `file` holds: by a hard link, else by a reflink,
-// else byte by byte; small files always byte by byte. A reflink is not the first choice because
-// the kernel writes all dirty pages of the file to disk before it shares extents: seconds for a
-// checkpoint that was just saved. invalid_input when the file cannot be read, vanished, or changes
-// meanwhile; io when the target cannot be written. An error may leave a partial target.
-Result<FrozenFile> freeze_file(const ScannedFile& file, const std::string& target);
+// A file of the checkpoint, open for reading.
+struct OpenedFile {
+  std::string path;  // absolute
+  Fd fd;
+  FileStamp stamp;  // when it was opened
+};
+
+// invalid_input when it cannot be read, vanished, or is no regular file any more.
+Result<OpenedFile> open_source(const std::string& path);
+
+// `path` must not exist; mode 0600.
+Result<Fd> create_target(const std::string& path);
+
+// Appends what `in` holds to `out`. invalid_input when it is not what it was when it was opened;
+// then some of it may have been written.
+Status copy_bytes(const OpenedFile& in, int out, const std::string& target);
+
+Result<FileStamp> stamp_target(int fd, const std::string& path);
+
+Error changed_while_frozen(const std::string& source);
+Error target_error(int code, const std::string& path);  // `code` is errno's
 
 }  // namespace hubrev

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "plugin/snapshot/copy_file.h"
+#include "plugin/snapshot/freeze_alone.h"
+#include "plugin/snapshot/pack.h"
 #include "plugin/snapshot/path_rules.h"
 #include "plugin/snapshot/refusal.h"
 #include "plugin/snapshot/scan.h"
@@ -43,20 +45,32 @@ class NewFolder {
   std::string path_;  // empty once kept
 };
 
+Status make_folders_above(const std::string& target) {
+  const std::filesystem::path folder = std::filesystem::path(target).parent_path();
+  std::error_code code;
+  std::filesystem::create_directories(folder, code);
+  if (code) return destination_error(code.value(), folder.string());
+  return {};
+}
+
+Result<FrozenFile> freeze_file(const ScannedFile& file, const std::string& destination,
+                               Pack& pack) {
+  HUBREV_TRY(const OpenedFile in, open_source(file.source));
+  if (in.stamp.size < kHardLinkFromBytes) return pack.append(file.path, in);
+  const std::string target = destination + "/" + file.path;
+  if (file.path.find('/') != std::string::npos) HUBREV_CHECK(make_folders_above(target));
+  return freeze_alone(file.path, in, target);
+}
+
 Result<std::vector<FrozenFile>> freeze_files(const std::vector<ScannedFile>& files,
-                                             const std::string& destination) {
+                                             const std::string& destination, Pack& pack) {
   std::vector<FrozenFile> frozen;
   frozen.reserve(files.size());
   for (const ScannedFile& file : files) {
-    const std::filesystem::path target = std::filesystem::path(destination) / file.path;
-    if (file.path.find('/') != std::string::npos) {
-      std::error_code code;
-      std::filesystem::create_directories(target.parent_path(), code);
-      if (code) return destination_error(code.value(), target.parent_path().string());
-    }
-    HUBREV_TRY(FrozenFile one, freeze_file(file, target.string()));
+    HUBREV_TRY(FrozenFile one, freeze_file(file, destination, pack));
     frozen.push_back(std::move(one));
   }
+  HUBREV_CHECK(pack.stamp(frozen));
   return frozen;
 }
 
@@ -74,8 +88,10 @@ Result<FreezeOutcome> freeze_checkpoint(const FreezeRequest& request) {
                    "'contents' to full");
   }
   HUBREV_TRY(NewFolder destination, NewFolder::create(request.destination));
-  HUBREV_TRY(std::vector<FrozenFile> frozen, freeze_files(scan.files, request.destination));
+  Pack pack(pack_path(request.destination));
+  HUBREV_TRY(std::vector<FrozenFile> frozen, freeze_files(scan.files, request.destination, pack));
   destination.keep();
+  pack.keep();
   return FreezeOutcome{std::move(frozen), std::move(scan.excluded)};
 }
 

@@ -13,13 +13,13 @@
 namespace hubrev {
 
 // Files of at least this many bytes are hard-linked where that is possible; smaller ones are
-// copied, which costs no more and makes them safe from being rewritten in place.
+// copied into the pack, which costs no more and makes them safe from being rewritten in place.
 inline constexpr std::uint64_t kHardLinkFromBytes = 1ull << 20;
 
 struct FreezeRequest {
   std::string checkpoint;   // the folder the trainer saved
-  std::string destination;  // does not exist yet; its parent does, on the checkpoint's file system
-                            // if possible
+  std::string destination;  // neither it nor its pack_path() exists yet; its parent does, on the
+                            // checkpoint's file system if possible
   Contents contents = Contents::kInference;
 };
 
@@ -30,10 +30,12 @@ struct FreezeOutcome {
 
 // Runs on the training thread: a few system calls per file, no fsync, no hashing. Bytes are copied
 // only below kHardLinkFromBytes, or where the file system can neither reflink nor hard-link.
-// Never writes to the checkpoint folder: rotation sorts by its modification time. Links inside the
-// checkpoint are followed and frozen as the file they name. Thread-safe for distinct destinations.
-// Errors: invalid_input when the checkpoint cannot be published as it is, io when the destination
-// cannot be written. After an error the destination does not exist.
+// Creates as little as it can: the destination (also when everything is packed), one pack for all
+// small files, and of the checkpoint's folders those that hold a large file. Never writes to the
+// checkpoint folder: rotation sorts by its modification time. Links inside the checkpoint are
+// followed and frozen as the file they name. Thread-safe for distinct destinations. Errors:
+// invalid_input when the checkpoint cannot be published as it is, io when the destination cannot be
+// written. After an error nothing that this call created is left.
 Result<FreezeOutcome> freeze_checkpoint(const FreezeRequest& request);
 
 }  // namespace hubrev

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -37,6 +38,46 @@ Error changed(const std::string& path) {
                  "publish it again");
 }
 
+// Where the bytes of `file` lie. Precondition: its range was checked.
+FileRange range_of(const std::string& root, const FrozenFile& file) {
+  const bool packed = file.method == FreezeMethod::kPacked;
+  return {packed ? pack_path(root) : root + "/" + file.path, file.offset, file.length};
+}
+
+// The stamps of the files that a snapshot lies in; asks for the pack's only once.
+class StampReader {
+ public:
+  // `path` is that of range_of(file).
+  Result<FileStamp> read(const FrozenFile& file, const std::string& path) {
+    if (file.method != FreezeMethod::kPacked) return stamp_at(path);
+    if (!pack_) {
+      HUBREV_TRY(pack_, stamp_at(path));
+    }
+    return *pack_;
+  }
+
+ private:
+  std::optional<FileStamp> pack_;
+};
+
+// The list comes from a file on disk: it must lead neither out of the spool nor past a file's end.
+Status check_listed(const FrozenFile& file) {
+  if (const auto problem = path_problem(file.path)) {
+    return corrupt(file.path, "is no path of a snapshot, its name " + std::string(*problem) +
+                                  "; publish the checkpoint again");
+  }
+  const bool fits =
+      file.method == FreezeMethod::kPacked
+          ? file.offset <= file.stamp.size && file.length <= file.stamp.size - file.offset
+          : file.offset == 0 && file.length == file.stamp.size;
+  if (!fits) {
+    return corrupt(
+        file.path,
+        "is listed with a wrong range in the job's record; publish the checkpoint again");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Snapshot> open_snapshot(std::string root, std::vector<FrozenFile> frozen) {
@@ -44,28 +85,26 @@ Result<Snapshot> open_snapshot(std::string root, std::vector<FrozenFile> frozen)
             [](const FrozenFile& a, const FrozenFile& b) { return a.path < b.path; });
   Snapshot snapshot{std::move(root), std::move(frozen), {}};
   snapshot.entries.reserve(snapshot.frozen.size());
+  StampReader stamps;
   for (const FrozenFile& file : snapshot.frozen) {
-    // The list comes from a file on disk and must not lead out of the spool.
-    if (const auto problem = path_problem(file.path)) {
-      return corrupt(file.path, "is no path of a snapshot, its name " + std::string(*problem) +
-                                    "; publish the checkpoint again");
-    }
+    HUBREV_CHECK(check_listed(file));
     if (!snapshot.entries.empty() && snapshot.entries.back().path == file.path) {
       return corrupt(file.path,
                      "is listed twice in the job's record; publish the checkpoint again");
     }
-    const std::string path = snapshot.root + "/" + file.path;
-    HUBREV_TRY(const FileStamp stamp, stamp_at(path));
-    if (stamp.size != file.stamp.size) return changed(path);
-    snapshot.entries.push_back({file.path, Source::from_file(path, stamp.size)});
+    FileRange range = range_of(snapshot.root, file);
+    HUBREV_TRY(const FileStamp stamp, stamps.read(file, range.path));
+    if (stamp.size != file.stamp.size) return changed(range.path);
+    snapshot.entries.push_back({file.path, Source::from_range(std::move(range))});
   }
   return snapshot;
 }
 
 Status verify_unchanged(const Snapshot& snapshot) {
+  StampReader stamps;
   for (const FrozenFile& file : snapshot.frozen) {
-    const std::string path = snapshot.root + "/" + file.path;
-    HUBREV_TRY(const FileStamp stamp, stamp_at(path));
+    const std::string path = range_of(snapshot.root, file).path;
+    HUBREV_TRY(const FileStamp stamp, stamps.read(file, path));
     if (stamp != file.stamp) return changed(path);
   }
   return {};

@@ -10,13 +10,14 @@
 
 namespace hubrev {
 
-// A Snapshot with one entry per frozen file. `root` is the absolute folder that holds them.
-// kCorrupt when a file is missing, has another size, or when `frozen` names a path outside `root`.
+// A Snapshot with one entry per frozen file. `root` is the absolute folder that they were frozen
+// into, with pack_path(root) beside it. kCorrupt when a file of the spool is missing or has another
+// size, or when `frozen` names a path outside `root` or a range outside its file.
 Result<Snapshot> open_snapshot(std::string root, std::vector<FrozenFile> frozen);
 
-// Compares every frozen file with its stamp. kCorrupt ("changed while pending") names the first
-// that differs: a hard link shares its bytes with the trainer's file, which may be rewritten in
-// place. A rewrite within the file system's time granularity (at most a few milliseconds) that
+// Compares every file of the spool with its stamp. kCorrupt ("changed while pending") names the
+// first that differs: a hard link shares its bytes with the trainer's file, which may be rewritten
+// in place. A rewrite within the file system's time granularity (at most a few milliseconds) that
 // keeps the size goes unseen.
 Status verify_unchanged(const Snapshot& snapshot);
 

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <system_error>
 #include <utility>
@@ -61,9 +62,9 @@ Result<std::int64_t> sweep(const std::string& root) {
 
 struct Spool::State {
   const std::string root;
-  const SpoolLock lock;
-  std::mutex mutex;        // guards both below
-  std::int64_t newest_ms;  // of the ids given out or found
+  std::optional<SpoolLock> lock;  // empty once released
+  std::mutex mutex;               // guards both below
+  std::int64_t newest_ms;         // of the ids given out or found
   std::random_device random;
 
   State(std::string r, SpoolLock l, std::int64_t newest)
@@ -89,6 +90,10 @@ Result<Spool> Spool::open(const std::string& root) {
   HUBREV_TRY(SpoolLock lock, SpoolLock::take(absolute));
   HUBREV_TRY(const std::int64_t newest, sweep(absolute));
   return Spool(std::make_unique<State>(std::move(absolute), std::move(lock), newest));
+}
+
+void Spool::release() {
+  state_->lock.reset();
 }
 
 const std::string& Spool::root() const {
@@ -134,8 +139,10 @@ Status Spool::save(const JobRecord& record) {
 
 Status Spool::free_snapshot(const std::string& job_id) {
   HUBREV_CHECK(check_job_id(job_id));
+  const std::string files = files_directory(job_id);
+  // The folder that stands for the snapshot goes last, so that who is killed here resumes.
   for (const std::string& path :
-       {files_directory(job_id), card_path(job_id), work_directory(job_id)}) {
+       {pack_path(files), card_path(job_id), work_directory(job_id), files}) {
     HUBREV_CHECK(remove_tree(path));
   }
   return {};

@@ -6,7 +6,8 @@
 //   <root>/worker.log
 //   <root>/tmp-<job id>/       being submitted; removed by the next owner if its process dies
 //   <root>/<job id>/job.json   the record; a folder without it is no job
-//   <root>/<job id>/files/     the frozen checkpoint
+//   <root>/<job id>/files/     the frozen checkpoint; without it the job has no snapshot
+//   <root>/<job id>/files.small  its small files, one after the other
 //   <root>/<job id>/card.md    the trainer's model card, frozen with it
 //   <root>/<job id>/git/       scratch of the worker
 //   <root>/<job id>/cancel     present when somebody asked to cancel
@@ -35,6 +36,9 @@ class Spool {
   Spool& operator=(Spool&&) noexcept;
 
   const std::string& root() const;  // absolute
+
+  // Lets others open the folder. Afterwards only root() may be called. Safe to repeat.
+  void release();
 
   // Sorts after every id that this spool holds, also when the clock was set back. Creates nothing.
   std::string new_job_id();

@@ -25,10 +25,11 @@ constexpr Names<JobState, 9> kStates = {{
     {JobState::kSuperseded, "superseded"},
 }};
 
-constexpr Names<FreezeMethod, 3> kMethods = {{
+constexpr Names<FreezeMethod, 4> kMethods = {{
     {FreezeMethod::kReflink, "reflink"},
     {FreezeMethod::kHardLink, "hardlink"},
     {FreezeMethod::kCopy, "copy"},
+    {FreezeMethod::kPacked, "packed"},
 }};
 
 constexpr Names<FixOutcome, 3> kOutcomes = {{
@@ -58,7 +59,16 @@ json frozen_to_json(const FrozenFile& file) {
           {"method", name_of(kMethods, file.method)},
           {"inode", file.stamp.inode},
           {"size", file.stamp.size},
-          {"mtime_ns", file.stamp.mtime_ns}};
+          {"mtime_ns", file.stamp.mtime_ns},
+          {"offset", file.offset},
+          {"length", file.length}};
+}
+
+// nlohmann would turn -1 into 2^64 - 1 and cut a fraction off.
+std::uint64_t unsigned_at(const json& j, const char* key) {
+  const json& value = j.at(key);
+  if (!value.is_number_unsigned()) throw std::invalid_argument(std::string(key) + " is no size");
+  return value.get<std::uint64_t>();
 }
 
 FrozenFile frozen_from_json(const json& j) {
@@ -67,9 +77,11 @@ FrozenFile frozen_from_json(const json& j) {
   const auto method = value_of(kMethods, j.at("method").get<std::string>());
   if (!method) throw std::invalid_argument("unknown freeze method");
   file.method = *method;
-  j.at("inode").get_to(file.stamp.inode);
-  j.at("size").get_to(file.stamp.size);
+  file.stamp.inode = unsigned_at(j, "inode");
+  file.stamp.size = unsigned_at(j, "size");
   j.at("mtime_ns").get_to(file.stamp.mtime_ns);
+  file.offset = unsigned_at(j, "offset");
+  file.length = unsigned_at(j, "length");
   return file;
 }
 
@@ -140,6 +152,7 @@ JobRecord parse(const json& j) {
   if (const json& error = j.at("error"); !error.is_null()) r.error = error_from_json(error);
   for (const json& fix : j.at("fixes")) r.fixes.push_back(fix_from_json(fix));
   j.at("warnings").get_to(r.warnings);
+  j.at("repo_id").get_to(r.repo_id);
   j.at("commit").get_to(r.commit);
   j.at("updated_ms").get_to(r.updated_ms);
   j.at("freeze_ms").get_to(r.freeze_ms);
@@ -193,6 +206,7 @@ json to_json(const JobRecord& r) {
           {"error", r.error ? error_to_json(*r.error) : json(nullptr)},
           {"fixes", std::move(fixes)},
           {"warnings", r.warnings},
+          {"repo_id", r.repo_id},
           {"commit", r.commit},
           {"updated_ms", r.updated_ms},
           {"freeze_ms", r.freeze_ms},

@@ -58,6 +58,7 @@ struct JobRecord {
   std::optional<Error> error;  // of the last attempt
   std::vector<FixReport> fixes;
   std::vector<std::string> warnings;
+  std::string repo_id;              // with its namespace, once the server was asked
   std::string commit;               // hexadecimal id, once made
   std::int64_t updated_ms = 0;      // last change of this record
   double freeze_ms = 0;             // milliseconds that the caller of submit() waited

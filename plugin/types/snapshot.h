@@ -17,14 +17,28 @@ struct FileStamp {
   bool operator==(const FileStamp&) const = default;
 };
 
-enum class FreezeMethod { kReflink, kHardLink, kCopy };
+enum class FreezeMethod {
+  kReflink,
+  kHardLink,
+  kCopy,
+  kPacked,  // copied into the pack, one file of the spool that holds all small ones
+};
 
-// One file in the spool.
+// One file of the checkpoint, as it lies in the spool: in a file of its own at its path below the
+// snapshot's root, or in the pack.
 struct FrozenFile {
   std::string path;  // relative to the checkpoint, '/' between parts; also its path in the revision
   FreezeMethod method = FreezeMethod::kCopy;
-  FileStamp stamp;  // of the file in the spool
+  FileStamp stamp;           // of the spool's file that holds it
+  std::uint64_t offset = 0;  // bytes from the start of that file; 0 unless kPacked
+  std::uint64_t length = 0;  // bytes; stamp.size unless kPacked
 };
+
+// The pack of the snapshot whose files lie in `root`. Beside that folder, where no path of a
+// checkpoint can collide with it; exists only when something is packed.
+inline std::string pack_path(const std::string& root) {
+  return root + ".small";
+}
 
 // One file of the revision to be.
 struct Entry {

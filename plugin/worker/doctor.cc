@@ -44,6 +44,8 @@ std::string_view describe(FreezeMethod method) {
       return "hard-linked: a snapshot costs no space while the checkpoint exists";
     case FreezeMethod::kCopy:
       return "copied: put 'spool_dir' on the checkpoints' file system to avoid it";
+    case FreezeMethod::kPacked:
+      return "packed";
   }
   return "";
 }

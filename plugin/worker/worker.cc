@@ -65,7 +65,7 @@ struct Worker::Impl {
         files(settings.concurrency, settings.priority),
         lanes(kLanes, settings.priority) {}
 
-  void take_up(SpoolContents contents);
+  void take_up(SpoolContents contents, const std::string& endpoint_override);
   void pump();
   void run_next();
   void settle(JobRecord record, const Status& outcome);
@@ -76,7 +76,7 @@ struct Worker::Impl {
   void remember_failure(JobRecord record, const Error& error);
 };
 
-void Worker::Impl::take_up(SpoolContents contents) {
+void Worker::Impl::take_up(SpoolContents contents, const std::string& endpoint_override) {
   for (const std::string& problem : contents.problems) log.write(LogLevel::kError, problem);
   for (JobRecord& record : contents.records) {
     std::error_code ignored;
@@ -84,6 +84,7 @@ void Worker::Impl::take_up(SpoolContents contents) {
     const bool unfinished = !is_final(record.state) || record.state == JobState::kFailed;
     if (unfinished && frozen) {
       record.state = JobState::kQueued;
+      if (!endpoint_override.empty()) record.settings["endpoint"] = endpoint_override;
       log.write(LogLevel::kInfo, record.revision + ": taken up again");
     } else if (frozen) {
       (void)spool.free_snapshot(record.id);  // killed between the final record and the clean-up
@@ -250,7 +251,7 @@ Result<std::unique_ptr<Worker>> Worker::create(WorkerOptions options) {
                                      std::move(spool), options.token);
   impl->log.redact(options.token);
   HUBREV_CHECK(impl->log.open(root + "/worker.log"));
-  impl->take_up(std::move(contents));
+  impl->take_up(std::move(contents), options.endpoint_override);
   for (std::size_t lane = 0; lane < kLanes; ++lane) impl->pump();
   impl->watcher =
       std::jthread([raw = impl.get()](const std::stop_token& token) { raw->watch(token); });
@@ -302,6 +303,8 @@ nlohmann::json Worker::status() const {
   if (in_fork_child()) return all;
   for (const JobTable::View& view : impl_->jobs.views()) {
     nlohmann::json record = to_json(view.record);
+    record.erase("frozen");
+    record.erase("settings");
     record["progress"] = {{"bytes_total", view.progress->bytes_total.load()},
                           {"bytes_hashed", view.progress->bytes_hashed.load()},
                           {"bytes_sent", view.progress->bytes_sent.load()},
@@ -311,10 +314,12 @@ nlohmann::json Worker::status() const {
   return all;
 }
 
-bool Worker::wait(const std::string& job_id, std::chrono::milliseconds timeout) const {
-  if (in_fork_child()) return false;
-  if (impl_->settings.offline) return !impl_->jobs.pending(job_id);
-  return impl_->jobs.wait(job_id, std::chrono::steady_clock::now() + timeout);
+WaitOutcome Worker::wait(const std::string& job_id, std::chrono::milliseconds timeout) const {
+  if (in_fork_child()) return WaitOutcome::kStands;
+  if (!impl_->jobs.pending(job_id)) return WaitOutcome::kEnded;
+  if (impl_->settings.offline || impl_->stopping) return WaitOutcome::kStands;
+  const bool ended = impl_->jobs.wait(job_id, std::chrono::steady_clock::now() + timeout);
+  return ended ? WaitOutcome::kEnded : WaitOutcome::kTimedOut;
 }
 
 bool Worker::cancel(const std::string& job_id) {
@@ -335,7 +340,9 @@ bool Worker::close(std::chrono::milliseconds drain) {
   (void)impl_->jobs.stop_all(StopReason::kClosing);
   impl_->stop.request_stop();
   impl_->watcher.request_stop();
+  if (impl_->watcher.joinable()) impl_->watcher.join();
   impl_->jobs.wait_until_idle();
+  impl_->spool.release();
   return !impl_->jobs.pending("");
 }
 

@@ -30,6 +30,9 @@ struct WorkerOptions {
   nlohmann::json settings;  // partial; see configs/schema.json
   Secret token;             // may be empty: then every push fails with an auth error that says so
   std::string output_dir;   // absolute or relative; holds the default spool and the trainer's card
+  // Where jobs of earlier processes go now, "" for where they were meant to go: a Hub may have
+  // moved (a local one has another port each time), its repositories have not.
+  std::string endpoint_override;
 };
 
 struct Submission {
@@ -40,6 +43,12 @@ struct Submission {
   std::string run;  // of a hyperparameter search, "" otherwise
   std::map<std::string, double> metrics;
   std::optional<std::int64_t> eos_token_id;
+};
+
+enum class WaitOutcome {
+  kEnded,
+  kTimedOut,
+  kStands,  // Settings::offline, or closed: nothing will end, however long one waits
 };
 
 // Thread-safe. In a forked child every method fails (kInternal) or does nothing, and the destructor
@@ -64,12 +73,12 @@ class Worker {
   Result<std::string> submit(const Submission& submission);
 
   // Every record of the spool, oldest first, each with "progress": {bytes_total, bytes_hashed,
-  // bytes_sent, bytes_present}.
+  // bytes_sent, bytes_present}; without the lists of frozen files and the settings, which would
+  // make it megabytes in a long training.
   nlohmann::json status() const;
 
-  // Blocks until the job ("" for all) has ended, at most `timeout`; whether it has. With
-  // Settings::offline nothing would end, so it answers at once.
-  bool wait(const std::string& job_id, std::chrono::milliseconds timeout) const;
+  // Blocks until the job ("" for all) has ended, at most `timeout`.
+  WaitOutcome wait(const std::string& job_id, std::chrono::milliseconds timeout) const;
 
   // Stops one pending job ("" for all). A running one touches the remote no more after the request
   // in flight was broken off. False: no such pending job.

@@ -35,7 +35,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "training_args.bin").write_bytes(b"\x80hf_secret")
     # Python's JSON holds what the standard does not; it must come out as it went in.
     config = (folder / "config.json").read_text()
-    config = config.replace('"use_cache": false', '"time_step_limit": [0.0, Infinity],\n  "use_cache": false')
+    config = config.replace(
+        '"use_cache": false', '"time_step_limit": [0.0, Infinity],\n  "use_cache": false'
+    )
     (folder / "config.json").write_text(config)
     return folder
 
@@ -155,7 +157,10 @@ def test_stock_clients_push_beside_it(
     api.upload_folder(repo_id=repo_id, folder_path=folder, revision="by-hand")
     names = {ref.name for ref in api.list_repo_refs(repo_id).branches}
     assert names == {"main", REVISION, "by-hand"}
-    assert api.model_info(repo_id, revision=REVISION).sha != api.model_info(repo_id, revision="by-hand").sha
+    assert (
+        api.model_info(repo_id, revision=REVISION).sha
+        != api.model_info(repo_id, revision="by-hand").sha
+    )
 
 
 @pytest.mark.parametrize("saved_in", ["one file", "shards"])
@@ -183,7 +188,9 @@ def test_large_weights_become_loadable_shards(
     for shard in shards:
         held = read_safetensors(shard)
         assert shard.stat().st_size <= 8000 or len(held) == 1
-        assert {name for name, file in index["weight_map"].items() if file == shard.name} == set(held)
+        assert {name for name, file in index["weight_map"].items() if file == shard.name} == set(
+            held
+        )
         joined |= held
     assert len(shards) > 2
     assert joined == tensors

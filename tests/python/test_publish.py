@@ -8,7 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hub_revisions import ConfigError, HubRevisionCallback, HubRevisionError, save_and_publish
+from hub_revisions import (
+    ConfigError,
+    HubRevisionCallback,
+    HubRevisionError,
+    list_revisions,
+    save_and_publish,
+)
 from hub_revisions.local_hub import LocalHub
 from hub_revisions.publish import align_eos
 from tiny_training import branches, download, make_model, make_tokenizer, make_trainer
@@ -118,9 +124,11 @@ def test_the_final_model_is_published_with_the_callbacks_settings(
     assert (got / "model.safetensors").read_bytes() == (
         tmp_path / "out" / "model.safetensors"
     ).read_bytes()
-    (record,) = [r for r in callback_records(tmp_path / "out") if r["revision"] == "main"]
+    (record,) = [r for r in callback_records(tmp_path / "out") if r["revision"] == "final"]
     assert record["step"] == trainer.state.best_global_step
-    assert record["commit"] == result.commit
+    main = {r.revision: r for r in list_revisions(**where)}["main"]
+    assert (main.commit, main.promoted) == (result.commit, "final")
+    assert result.url == f"{hub.endpoint}/{repo_id}/tree/main"
 
 
 def callback_records(output: Path) -> list[dict[str, Any]]:

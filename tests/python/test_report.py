@@ -39,6 +39,7 @@ def record(job: str, state: str = "done", error: str = "", **metrics: float) -> 
         fixes=(),
         warnings=(),
         excluded=(),
+        repo_id="me/model",
         commit="",
         freeze_ms=1.5,
         push_seconds=2.0,

@@ -32,16 +32,14 @@ def default_settings() -> str:
 def check_settings(settings: str, origin: str) -> None:
     """Raise ConfigError naming `origin`, the key and the remedy if the JSON object is not valid."""
 
-def render_revision(
-    settings: str, step: int, epoch: float | None = None, run: str = ""
-) -> str:
+def render_revision(settings: str, step: int, epoch: float | None = None, run: str = "") -> str:
     """The revision's name by the settings' template; ConfigError if it is not valid."""
 
 def list_revisions(settings: str, token: str) -> str:
     """JSON array, one object per branch of the repository, read from the repository itself.
 
-    Keys: revision, commit, managed (made by hub-revisions), title, time (unix seconds), step, epoch,
-    metrics (object), fixes (array of text), content_digest, promoted (the revision that this
+    Keys: revision, commit, managed (made by hub-revisions), title, time (unix seconds), step,
+    epoch, metrics (object), fixes (array of text), content_digest, promoted (the revision that this
     branch was made equal to, or ""), files (array of {path, size, lfs}).
     """
 
@@ -68,8 +66,13 @@ class Worker:
     In a forked child every method raises and destruction does nothing.
     """
 
-    def __init__(self, settings: str, token: str, output_dir: str) -> None:
-        """Open the spool, resume what an earlier process left, start the threads."""
+    def __init__(
+        self, settings: str, token: str, output_dir: str, endpoint_override: str = ""
+    ) -> None:
+        """Open the spool, resume what an earlier process left, start the threads.
+
+        Jobs of earlier processes go to `endpoint_override`, or where they were meant to go if "".
+        """
 
     def preflight(self) -> None:
         """Start, in the background: whoami, create the repository, check write access."""
@@ -94,11 +97,15 @@ class Worker:
         """
 
     def status(self) -> str:
-        """JSON array of job records, oldest first, each with a `progress` object."""
+        """JSON array of job records, oldest first, each with a `progress` object.
+
+        Without the keys `frozen` and `settings`, which `read_spool` has.
+        """
 
     def wait(self, job: str = "", timeout: float | None = None) -> bool:
         """Block until the job (or '' for all) has ended; False when the timeout passed first.
 
+        False at once where nothing would end: with the setting `offline`, and after `close`.
         Ctrl-C raises KeyboardInterrupt within 100 ms.
         """
 

@@ -66,7 +66,8 @@ class JobRecord:
     `state`: queued, fixing, uploading, pushing, confirming, or one of the final ones: done, failed,
     cancelled, superseded. `freeze_ms` is how long `submit` took, in milliseconds; `push_seconds`
     how long the push took; `created_ms` and `updated_ms` are unix milliseconds; `bytes_present` are
-    bytes that the server had already. `settings` are the effective ones when it was submitted.
+    bytes that the server had already. `repo_id` is the full name, once the server was asked;
+    `settings` are the effective ones when it was submitted, and empty in a worker's `status`.
     """
 
     id: str
@@ -79,6 +80,7 @@ class JobRecord:
     created_ms: int
     updated_ms: int
     state: str
+    repo_id: str
     error: JobError | None
     fixes: tuple[Fix, ...]
     warnings: tuple[str, ...]
@@ -232,6 +234,7 @@ def _job(item: Mapping[str, Any]) -> JobRecord:
         created_ms=item["created_ms"],
         updated_ms=item["updated_ms"],
         state=item["state"],
+        repo_id=item["repo_id"],
         error=JobError(**error) if error else None,
         fixes=tuple(
             Fix(fix["name"], fix["outcome"], fix["detail"], tuple(fix["files"]))
@@ -246,7 +249,7 @@ def _job(item: Mapping[str, Any]) -> JobRecord:
         bytes_sent=item["bytes_sent"],
         bytes_present=item["bytes_present"],
         attempts=item["attempts"],
-        settings=item["settings"],
+        settings=item.get("settings", {}),
         progress=Progress(
             progress.get("bytes_total", item["bytes_total"]),
             progress.get("bytes_hashed", 0),

@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from ._core import HubRevisionError
-from ._native import failure
+from ._native import JobRecord, failure
 from .callback import HubRevisionCallback
 from .checkpoint import eos_token_id_of, metrics_at
 from .drain import finish
 from .pusher import RevisionPusher
-from .settings import Config, Effective, resolve
+from .selection import promote
+from .settings import Config, resolve
+
+MAIN = "main"
+FINAL = "final"  # the revision that stands for a model published to main
 
 logger = logging.getLogger("hub_revisions")
 
@@ -57,9 +61,8 @@ def save_and_publish(
        out. `private` decides over a repository that is created now. The Trainer's own push, which
        `args.push_to_hub` would start at step 2, does not happen.
 
-    The revision is one commit without a parent, like every other. So what `revision` held before is
-    replaced: for `main` that usually is the Hub's initial commit. To keep a history on `main`, give
-    another name and `promote` it.
+    A revision is one commit without a parent and replaces what its branch held. `main` keeps its
+    history: the model is published as revision `final`, and that is promoted to `main`.
 
     Call it on all ranks; the result is for the main process, the others get None. A
     `HubRevisionCallback` of the trainer lends its settings, which keyword arguments override. A
@@ -101,14 +104,20 @@ def save_and_publish(
         callback.finish(progress_bar=not args.disable_tqdm)  # one worker per spool
     settings["tags"] = _union(effective["tags"], card_tags)
     settings["datasets"] = _union(effective["datasets"], datasets)
-    url = _url(effective, revision)
+    url = _url(effective["endpoint"], effective["repo_id"], revision)
     try:
         if problem is not None:
             raise problem
         with RevisionPusher(
             args.output_dir, config, token=token, training_args=args, **settings
         ) as pusher:
-            commit = _publish(pusher, trainer, directory, revision)
+            record = _publish(pusher, trainer, directory, FINAL if revision == MAIN else revision)
+        commit = record.commit
+        if record.repo_id:
+            url = _url(effective["endpoint"], record.repo_id, revision)
+        if revision == MAIN and commit:
+            everything, key = pusher.settings.values, pusher.token.value
+            commit = promote(record.repo_id, FINAL, MAIN, everything, token=key).commit
     except Exception as error:
         if settings.get("on_error", effective["on_error"]) == "raise":
             raise
@@ -176,8 +185,8 @@ def _restore_use_cache(model: Any, directory: Path) -> None:
         config.save_pretrained(directory)
 
 
-def _publish(pusher: RevisionPusher, trainer: Any, directory: Path, revision: str) -> str:
-    """Push `directory`; the commit, or "" if the settings say offline."""
+def _publish(pusher: RevisionPusher, trainer: Any, directory: Path, revision: str) -> JobRecord:
+    """Push `directory`; its record, which has no commit if the settings say offline."""
     state = trainer.state
     step = state.global_step
     if trainer.args.load_best_model_at_end and state.best_global_step:
@@ -197,11 +206,11 @@ def _publish(pusher: RevisionPusher, trainer: Any, directory: Path, revision: st
         raise failure(record.error.message, record.error.kind)
     if record.state != "done" and not pusher.settings["offline"]:
         raise failure(f"it is {record.state}; push it with: {pusher.resume_command}", "timeout")
-    return record.commit
+    return record
 
 
-def _url(settings: Effective, revision: str) -> str:
-    return f"{settings['endpoint'].rstrip('/')}/{settings['repo_id']}/tree/{revision}"
+def _url(endpoint: str, repo_id: str, revision: str) -> str:
+    return f"{endpoint.rstrip('/')}/{repo_id}/tree/{revision}"
 
 
 def _callback_of(trainer: Any) -> HubRevisionCallback | None:

@@ -56,8 +56,11 @@ class RevisionPusher:
             for record in decode_spool(_core.read_spool(self.spool)).records
             if record.is_final
         }
+        # The Hub may have moved since an earlier process left its jobs. A default does not say so.
+        known = self.settings.origins["endpoint"] != "default"
+        endpoint = self.settings["endpoint"] if known else ""
         self._worker: _core.Worker | None = _core.Worker(
-            self.settings.to_json(), self.token.value, str(self.output_dir)
+            self.settings.to_json(), self.token.value, str(self.output_dir), endpoint
         )
         # The worker outlives training where a process ends without closing it. Waiting for pushes
         # then would look like a hang; in a search there is no other end to wait at.
@@ -134,7 +137,7 @@ class RevisionPusher:
         """
         if self._worker is None:
             return all(r.is_final for r in self._last if job in (None, r.id))
-        return self._worker.wait(job or "", 0 if self.settings["offline"] else timeout)
+        return self._worker.wait(job or "", timeout)
 
     def status(self) -> list[JobRecord]:
         """All jobs in the spool, oldest first; after `close`, as they were then."""

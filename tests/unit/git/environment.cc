@@ -35,3 +35,14 @@ const auto* const kHostileHome = ::testing::AddGlobalTestEnvironment(new Hostile
 
 }  // namespace
 }  // namespace hubrev::testing
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+// libgit2 dates each ref it writes with mktime(), which is thread-safe by a lock inside the C
+// library that the sanitizer cannot see.
+extern "C" const char* __tsan_default_suppressions();
+extern "C" const char* __tsan_default_suppressions() {
+  return "race:git_signature_now\n";
+}
+#endif
+#endif

@@ -37,7 +37,7 @@ class WorkerTest : public ::testing::Test {
   }
 
   std::unique_ptr<Worker> start() {
-    auto worker = Worker::create({settings_, Secret("hf_secret_token"), dir_.path().string()});
+    auto worker = Worker::create({settings_, Secret("hf_secret_token"), dir_.path().string(), ""});
     EXPECT_TRUE(worker.ok()) << worker.error().message;
     return std::move(worker).value();
   }
@@ -64,7 +64,7 @@ TEST_F(WorkerTest, FrozenJobsWaitForTheNextProcess) {
     const auto submitted = worker->submit(checkpoint(1));
     ASSERT_TRUE(submitted.ok()) << submitted.error().message;
     id = *submitted;
-    EXPECT_FALSE(worker->wait(id, seconds(5)))
+    EXPECT_EQ(worker->wait(id, seconds(5)), WaitOutcome::kStands)
         << "offline: nothing moves, and nobody is kept waiting";
     EXPECT_FALSE(worker->close(seconds(5)));
   }
@@ -72,6 +72,21 @@ TEST_F(WorkerTest, FrozenJobsWaitForTheNextProcess) {
   const auto worker = start();
   EXPECT_EQ(state_of(*worker, id), "queued");
   EXPECT_EQ(TempDir::read(dir_ / ("_hub_revisions/" + id + "/files/config.json")), "{}");
+}
+
+TEST_F(WorkerTest, LeftJobsGoWhereTheHubIsNow) {
+  std::string id;
+  {
+    const auto worker = start();
+    id = *worker->submit(checkpoint(1));
+  }
+  settings_["offline"] = false;
+  const std::string moved = "http://127.0.0.1:10";
+  auto worker = Worker::create({settings_, Secret("hf_token"), dir_.path().string(), moved});
+  ASSERT_TRUE(worker.ok());
+  ASSERT_EQ((*worker)->wait(id, seconds(60)), WaitOutcome::kEnded);
+  const std::string message = (*worker)->status().at(0)["error"]["message"];
+  EXPECT_NE(message.find("127.0.0.1:10"), std::string::npos) << message;
 }
 
 TEST_F(WorkerTest, SavingTheSameStepAgainSupersedes) {
@@ -87,7 +102,7 @@ TEST_F(WorkerTest, SavingTheSameStepAgainSupersedes) {
 
 TEST_F(WorkerTest, OneSpoolHasOneWorker) {
   const auto worker = start();
-  const auto second = Worker::create({settings_, Secret(), dir_.path().string()});
+  const auto second = Worker::create({settings_, Secret(), dir_.path().string(), ""});
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.error().kind, ErrorKind::kConfig);
 }
@@ -127,7 +142,7 @@ TEST_F(WorkerTest, CancelEndsAQueuedJobForGood) {
     EXPECT_TRUE(worker->cancel(id));
     EXPECT_FALSE(worker->cancel(id)) << "nothing pending is left of it";
     EXPECT_FALSE(worker->cancel("no such job"));
-    EXPECT_TRUE(worker->wait(id, seconds(5)));
+    EXPECT_EQ(worker->wait(id, seconds(5)), WaitOutcome::kEnded);
   }
   const auto worker = start();
   EXPECT_EQ(state_of(*worker, id), "cancelled");
@@ -140,7 +155,7 @@ TEST_F(WorkerTest, AnUnreachableServerFailsTheJobAndKeepsItsSnapshot) {
     const auto worker = start();
     worker->preflight();
     id = *worker->submit(checkpoint(1));
-    ASSERT_TRUE(worker->wait(id, seconds(60)));
+    ASSERT_EQ(worker->wait(id, seconds(60)), WaitOutcome::kEnded);
     const auto record = worker->status().at(0);
     EXPECT_EQ(record["state"], "failed");
     EXPECT_EQ(record["error"]["kind"], "network");
@@ -162,7 +177,7 @@ TEST_F(WorkerTest, ATruncatedCheckpointFailsBeforeAnythingIsSent) {
   dir_.write("checkpoint-1/model.safetensors", std::string(8, '\7'));
   const auto worker = start();
   const std::string id = *worker->submit(checkpoint(1));
-  ASSERT_TRUE(worker->wait(id, seconds(60)));
+  ASSERT_EQ(worker->wait(id, seconds(60)), WaitOutcome::kEnded);
   const auto record = worker->status().at(0);
   EXPECT_EQ(record["state"], "failed");
   EXPECT_EQ(record["error"]["kind"], "invalid_input") << record["error"]["message"];
@@ -172,6 +187,8 @@ TEST_F(WorkerTest, AfterCloseSubmitsAreRefused) {
   const auto worker = start();
   EXPECT_TRUE(worker->close(milliseconds(0)));
   EXPECT_TRUE(worker->close(milliseconds(0))) << "idempotent";
+  EXPECT_TRUE(Worker::create({settings_, Secret(), dir_.path().string(), ""}).ok())
+      << "the spool is free";
   EXPECT_FALSE(worker->submit(checkpoint(1)).ok());
 }
 
@@ -196,7 +213,7 @@ TEST_F(WorkerTest, TheTokenIsNowhereOnDisk) {
   {
     const auto worker = start();
     (void)worker->submit(checkpoint(1));
-    worker->wait("", seconds(60));
+    EXPECT_EQ(worker->wait("", seconds(60)), WaitOutcome::kEnded);
   }
   for (const auto& entry : std::filesystem::recursive_directory_iterator(dir_ / "_hub_revisions")) {
     if (!entry.is_regular_file()) continue;

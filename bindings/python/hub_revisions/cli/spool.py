@@ -19,6 +19,7 @@ from .common import (
     INTERRUPTED,
     JOBS_LEFT,
     ConfigOption,
+    EndpointOption,
     JsonOption,
     SetOption,
     SpoolOption,
@@ -53,6 +54,7 @@ def status(
 @guarded
 def sync(
     output_dir: OutputArgument,
+    endpoint: EndpointOption = None,
     config: ConfigOption = None,
     spool_dir: SpoolOption = None,
     settings: SetOption = None,
@@ -60,7 +62,8 @@ def sync(
 ) -> int:
     """Push what an interrupted, killed or offline run left in its spool; try failed jobs again.
 
-    Each job goes where it was meant to go; --config and --set are for this run's worker.
+    Each job goes where it was meant to go, unless --endpoint or HF_ENDPOINT says that the Hub has
+    moved; --config and --set are for this run's worker.
     """
     spool = _existing_spool(output_dir, spool_dir)
     contents = _read(spool)
@@ -71,9 +74,10 @@ def sync(
             emit_json({"spool": str(spool), "jobs": []})
         return 0
     worker: dict[str, Any] = {"repo_id": pending[-1].settings["repo_id"]}
-    worker |= keywords(settings, spool_dir=str(spool)) | {"offline": False}
+    worker |= keywords(settings, endpoint=endpoint, spool_dir=str(spool)) | {"offline": False}
     # Where no file is given, the newest job's settings say how to talk to its server.
-    base = config if config is not None else pending[-1].settings
+    left = {key: value for key, value in pending[-1].settings.items() if key != "endpoint"}
+    base = config if config is not None else left
     pusher = RevisionPusher(output_dir, base, **worker)
     interrupted = False
     try:
