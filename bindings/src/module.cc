@@ -113,7 +113,9 @@ bool ask_cancel(const std::string& spool_dir, const std::string& job) {
     HUBREV_TRY(const SpoolContents contents, read_spool(spool_dir));
     bool any = false;
     for (const JobRecord& record : contents.records) {
-      if (is_final(record.state) || (!job.empty() && record.id != job)) continue;
+      const bool named = record.id == job;
+      const bool open = !is_final(record.state) || (named && record.state == JobState::kFailed);
+      if (!open || (!job.empty() && !named)) continue;
       HUBREV_CHECK(request_cancel(spool_dir, record.id));
       any = true;
     }

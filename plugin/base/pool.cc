@@ -6,8 +6,9 @@
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <condition_variable>
 #include <exception>
-#include <latch>
+#include <mutex>
 #include <utility>
 
 namespace hubrev {
@@ -57,17 +58,50 @@ void ThreadPool::post(std::function<void()> task) {
   });
 }
 
-std::vector<Status> ThreadPool::run_all(std::vector<std::function<Status()>> tasks) {
-  std::vector<Status> results(tasks.size());
-  std::latch done(static_cast<std::ptrdiff_t>(tasks.size()));
-  for (std::size_t i = 0; i < tasks.size(); ++i) {
-    post([&, i] {
-      results[i] = guarded(tasks[i]);
-      done.count_down();
-    });
+namespace {
+
+// Tasks that threads of the pool claim one by one; shared with them, since one may come late.
+struct Batch {
+  std::mutex mutex;  // guards everything below
+  std::condition_variable_any changed;
+  std::vector<std::function<Status()>> tasks;
+  std::vector<Status> results;
+  std::size_t next = 0;  // the first that nobody has claimed
+  std::size_t running = 0;
+
+  void run_one() {
+    std::unique_lock lock(mutex);
+    if (next == tasks.size()) return;
+    const std::size_t mine = next++;
+    ++running;
+    lock.unlock();
+    Status result = guarded(tasks[mine]);
+    lock.lock();
+    results[mine] = std::move(result);
+    --running;
+    changed.notify_all();
   }
-  done.wait();
-  return results;
+};
+
+}  // namespace
+
+std::vector<Status> ThreadPool::run_all(std::vector<std::function<Status()>> tasks,
+                                        const std::stop_token& stop) {
+  const auto batch = std::make_shared<Batch>();
+  batch->tasks = std::move(tasks);
+  batch->results.resize(batch->tasks.size());
+  for (std::size_t i = 0; i < batch->tasks.size(); ++i) {
+    post([batch] { batch->run_one(); });
+  }
+  std::unique_lock lock(batch->mutex);
+  const auto ended = [&] { return batch->next == batch->tasks.size() && batch->running == 0; };
+  if (!batch->changed.wait(lock, stop, ended)) {
+    for (; batch->next < batch->tasks.size(); ++batch->next) {
+      batch->results[batch->next] = make_error(ErrorKind::kCancelled, "cancelled");
+    }
+    batch->changed.wait(lock, ended);
+  }
+  return std::move(batch->results);
 }
 
 }  // namespace hubrev

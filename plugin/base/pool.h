@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <vector>
 
 #include "plugin/base/result.h"
@@ -24,10 +25,12 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   void post(std::function<void()> task);
-  // Runs all tasks on the pool and blocks until every one has ended. Must not be called from one
-  // of this pool's own threads (it would wait for itself). An exception in a task becomes
-  // kInternal. Results are in the order of the tasks.
-  std::vector<Status> run_all(std::vector<std::function<Status()>> tasks);
+  // Runs all tasks on the pool and blocks until every one has ended; results in the tasks' order.
+  // Once `stop` is requested, tasks that have not begun end as kCancelled without waiting for a
+  // thread, however busy others keep the pool. Must not be called from one of this pool's own
+  // threads (it would wait for itself). An exception in a task becomes kInternal.
+  std::vector<Status> run_all(std::vector<std::function<Status()>> tasks,
+                              const std::stop_token& stop);
 
  private:
   struct Impl;

@@ -4,40 +4,12 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "plugin/hub/hub_answer.h"
+
 namespace hubrev {
 namespace {
 
 using nlohmann::json;
-
-// ---- reading answers ------------------------------------------------------------------------
-
-// The member, or null when there is none of that kind; answers come from outside.
-const json* member(const json& object, const char* key, json::value_t type) {
-  if (!object.is_object()) return nullptr;
-  const auto at = object.find(key);
-  return at == object.end() || at->type() != type ? nullptr : &*at;
-}
-
-std::string text_member(const json& object, const char* key) {
-  const json* value = member(object, key, json::value_t::string);
-  return value == nullptr ? "" : value->get<std::string>();
-}
-
-// The "message" of each element of a list.
-std::vector<std::string> messages(const json& answer, const char* key) {
-  std::vector<std::string> texts;
-  const json* list = member(answer, key, json::value_t::array);
-  if (list == nullptr) return texts;
-  for (const json& one : *list) {
-    std::string text = one.is_string() ? one.get<std::string>() : text_member(one, "message");
-    if (!text.empty()) texts.push_back(std::move(text));
-  }
-  return texts;
-}
-
-bool is_success(const HttpResponse& response) {
-  return response.status >= 200 && response.status <= 299;
-}
 
 Error not_a_hub(const HubConnection& connection, std::string_view what) {
   return make_error(ErrorKind::kRejected,
@@ -83,11 +55,16 @@ Error refusal(const HubConnection& connection, const HttpResponse& response,
 }
 
 Error unreachable(const HubConnection& connection, Error error) {
-  const bool no_answer = error.kind == ErrorKind::kNetwork || error.kind == ErrorKind::kTimeout ||
-                         error.kind == ErrorKind::kConfig;
-  if (!no_answer || error.http_status != 0) return error;
-  error.message = "cannot reach " + display_url(connection.endpoint) + " (" + error.message +
-                  "); check 'endpoint' or HF_ENDPOINT";
+  if (error.http_status != 0) return error;
+  const std::string endpoint = display_url(connection.endpoint);
+  if (error.kind == ErrorKind::kRejected) {  // a certificate, a redirect: it names its own remedy
+    error.message = "cannot talk to " + endpoint + " (" + error.message + ")";
+  }
+  if (error.kind == ErrorKind::kNetwork || error.kind == ErrorKind::kTimeout ||
+      error.kind == ErrorKind::kConfig) {
+    error.message =
+        "cannot reach " + endpoint + " (" + error.message + "); check 'endpoint' or HF_ENDPOINT";
+  }
   return error;
 }
 
@@ -147,10 +124,6 @@ Result<HttpResponse> call(const HubConnection& connection, const HttpRequest& re
   return answer;
 }
 
-json parse(const HttpResponse& response) {
-  return json::parse(response.body, nullptr, false);
-}
-
 json create_body(const std::string& repo_id, Visibility visibility) {
   const std::size_t slash = repo_id.find('/');
   json body = {{"name", repo_id.substr(slash == std::string::npos ? 0 : slash + 1)},
@@ -170,7 +143,7 @@ Result<Identity> whoami(const HubConnection& connection, const std::stop_token& 
   HUBREV_TRY(const HttpResponse response,
              call(connection, api_request(connection, "GET", "/whoami-v2"), what, stop));
   if (!is_success(response)) return refusal(connection, response, "", what);
-  const json answer = parse(response);
+  const json answer = parse_answer(response);
   Identity identity;
   identity.name = text_member(answer, "name");
   if (identity.name.empty()) return not_a_hub(connection, what);
@@ -245,19 +218,23 @@ Result<std::optional<GitId>> resolve_revision(const HubConnection& connection,
   }
   if (response.status == 403) return error_from_response(response, what);  // reading, not writing
   if (!is_success(response)) return refusal(connection, response, repo_id, what);
-  const std::optional<GitId> commit = GitId::from_hex(text_member(parse(response), "sha"));
+  const std::optional<GitId> commit = GitId::from_hex(text_member(parse_answer(response), "sha"));
   if (!commit) return not_a_hub(connection, what);
   return commit;
 }
 
 Result<Provider> detect_provider(const HubConnection& connection, const std::stop_token& stop) {
+  const std::string endpoint = display_url(connection.endpoint);
+  const std::string what = "asking " + endpoint + " whether it is a Hub";
   HUBREV_TRY(const HttpResponse response,
-             call(connection, api_request(connection, "GET", "/whoami-v2"),
-                  "asking " + connection.endpoint + " whether it is a Hub", stop));
-  const json answer = parse(response);
-  const bool knows_us = is_success(response) && !text_member(answer, "name").empty();
-  const bool refuses_us = response.status == 401 && !text_member(answer, "error").empty();
-  return knows_us || refuses_us ? Provider::kHub : Provider::kGit;
+             call(connection, api_request(connection, "GET", "/whoami-v2"), what, stop));
+  if (is_hub_answer(response)) return Provider::kHub;
+  if (is_git_server_answer(response)) return Provider::kGit;
+  Error error = error_from_response(response, what);
+  error.kind = ErrorKind::kRejected;
+  error.message = "the answer of " + endpoint + " is neither a Hub's nor a git server's (status " +
+                  std::to_string(response.status) + "); check 'endpoint', or set 'provider'";
+  return error;
 }
 
 Result<std::vector<std::string>> validate_card(const HubConnection& connection,
@@ -269,7 +246,7 @@ Result<std::vector<std::string>> validate_card(const HubConnection& connection,
   HUBREV_TRY(const HttpResponse response, call(connection, request, what, stop));
   if (response.status == 404) return std::vector<std::string>();
   if (!is_success(response)) return refusal(connection, response, "", what);
-  const json answer = parse(response);
+  const json answer = parse_answer(response);
   std::string errors;
   for (const std::string& one : messages(answer, "errors")) errors += "; " + one;
   if (errors.empty()) return messages(answer, "warnings");

@@ -54,7 +54,8 @@ Result<std::optional<GitId>> resolve_revision(const HubConnection& connection,
                                               const std::stop_token& stop);
 
 // kHub when the endpoint answers the Hub's whoami route like a Hub, with or without a valid token;
-// kGit for any other answer; an error when there is none.
+// kGit when it answers like a server that has no such route. Any other answer (of a proxy, of a
+// log-in page) is kRejected: it tells nothing about the server behind it.
 Result<Provider> detect_provider(const HubConnection& connection, const std::stop_token& stop);
 
 // The server's warnings about a card's metadata; kRejected with its words when it would refuse the

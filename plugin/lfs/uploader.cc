@@ -163,7 +163,7 @@ Result<std::vector<LfsObject>> upload_files(const std::vector<LfsFile>& files,
       return status;
     });
   }
-  HUBREV_CHECK(first_error(context.pool->run_all(std::move(tasks))));
+  HUBREV_CHECK(first_error(context.pool->run_all(std::move(tasks), upload.stop)));
   return std::move(upload.objects);
 }
 

@@ -1,4 +1,3 @@
-// The only file that names libcurl.
 #include <curl/curl.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <mutex>
 #include <span>
 
+#include "plugin/net/curl_error.h"
 #include "plugin/net/http.h"
 
 namespace hubrev {
@@ -28,27 +28,11 @@ void append(HeaderList& list, const std::string& line) {
   list.reset(curl_slist_append(list.release(), line.c_str()));
 }
 
-std::string base64(std::string_view bytes) {
-  static constexpr std::string_view kAlphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t k = 0; k < 3; ++k) {
-      group = (group << 8) | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u);
-    }
-    for (std::size_t k = 0; k < 4; ++k) {
-      text += i + k > bytes.size() ? '=' : kAlphabet[(group >> (18 - 6 * k)) & 63];
-    }
-  }
-  return text;
-}
-
 std::string authorization(const Credential& credential) {
   if (credential.scheme == AuthScheme::kBearer) {
     return "Authorization: Bearer " + credential.token.reveal();
   }
-  return "Authorization: Basic " + base64("hf_user:" + credential.token.reveal());
+  return "Authorization: Basic " + basic_value(credential.token);
 }
 
 // One exchange's state, given to curl's callbacks. Neither copied nor moved once registered.
@@ -118,33 +102,6 @@ int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) noex
   return static_cast<Exchange*>(user)->stop.stop_requested() ? 1 : 0;
 }
 
-Error error_from_curl(CURLcode code, const Exchange& exchange, const char* detail) {
-  if (exchange.stop.stop_requested()) return make_error(ErrorKind::kCancelled, "cancelled");
-  if (exchange.failure) return *exchange.failure;
-  ErrorKind kind = ErrorKind::kNetwork;
-  switch (code) {
-    case CURLE_OPERATION_TIMEDOUT:
-      kind = ErrorKind::kTimeout;
-      break;
-    case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-      kind = ErrorKind::kConfig;
-      break;
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_CERTPROBLEM:
-      kind = ErrorKind::kRejected;  // a certificate does not become valid by trying again
-      break;
-    case CURLE_OUT_OF_MEMORY:
-      kind = ErrorKind::kInternal;
-      break;
-    default:
-      break;
-  }
-  const std::string text = *detail != '\0' ? detail : curl_easy_strerror(code);
-  return make_error(kind, "no answer from " + url_host(exchange.request.url) + ": " + text);
-}
-
 bool is_redirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
@@ -209,13 +166,17 @@ class CurlClient final : public HttpClient {
     curl_easy_getinfo(handle.get(), CURLINFO_RESPONSE_CODE, &status);
     curl_easy_reset(handle.get());  // forgets callbacks and their pointers, keeps the connection
     give_back(std::move(handle));
-    // A server may answer (403, 413) and close before it has read the whole body: the answer
-    // counts.
-    const bool answered_early =
-        (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR) && status >= 400;
-    if (code != CURLE_OK && !answered_early) return error_from_curl(code, state, detail.data());
+    if (code != CURLE_OK && !answered_early(code, status)) {
+      return failure(code, state, detail.data());
+    }
     state.response.status = static_cast<int>(status);
     return std::move(state.response);
+  }
+
+  static Error failure(CURLcode code, const Exchange& state, const char* detail) {
+    if (state.stop.stop_requested()) return make_error(ErrorKind::kCancelled, "cancelled");
+    if (state.failure) return *state.failure;
+    return error_from_curl(code, url_host(state.request.url), detail);
   }
 
   static HeaderList make_headers(const HttpRequest& request) {

@@ -79,15 +79,21 @@ std::string text_from_body(const std::string& body) {
   return text;
 }
 
+// A whole number that is not negative. One beyond 30 years says no more than 30 years do, and can
+// be counted in milliseconds.
 std::optional<long> parse_long(std::string_view text) {
+  constexpr long kLargest = 1'000'000'000;
   long value = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (code != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
-  return value;
+  if (end != text.data() + text.size() || text.starts_with('-')) return std::nullopt;
+  if (code == std::errc::result_out_of_range) return kLargest;
+  if (code != std::errc()) return std::nullopt;
+  return std::min(value, kLargest);
 }
 
 // `RateLimit: "api";r=<left>;t=<seconds to reset>` (draft-ietf-httpapi-ratelimit-headers). An empty
 // bucket (r=0) refills after t seconds; with r>0 another limit was hit, and only Retry-After tells.
+// Its form with a date is not read, as huggingface_hub does not.
 std::optional<std::chrono::milliseconds> pause_from_headers(const HttpResponse& response) {
   std::optional<long> left;
   std::optional<long> reset;
@@ -104,10 +110,31 @@ std::optional<std::chrono::milliseconds> pause_from_headers(const HttpResponse& 
   if (const auto seconds = parse_long(response.header("retry-after"))) {
     return std::chrono::seconds(*seconds);
   }
+  if (response.status == 429) return kActionLimitPause;
   return std::nullopt;
 }
 
+std::string base64(std::string_view bytes) {
+  static constexpr std::string_view kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    std::uint32_t group = 0;
+    for (std::size_t k = 0; k < 3; ++k) {
+      group = (group << 8) | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u);
+    }
+    for (std::size_t k = 0; k < 4; ++k) {
+      text += i + k > bytes.size() ? '=' : kAlphabet[(group >> (18 - 6 * k)) & 63];
+    }
+  }
+  return text;
+}
+
 }  // namespace
+
+std::string basic_value(const Secret& token) {
+  return base64("hf_user:" + token.reveal());
+}
 
 std::string_view HttpResponse::header(std::string_view name) const {
   for (const auto& [key, value] : headers) {

@@ -25,6 +25,10 @@ enum class AuthScheme {
   kBasic,   // git: any user name, the token as password
 };
 
+// What follows "Authorization: Basic " for that token. As secret as the token: whoever redacts the
+// one redacts the other too.
+std::string basic_value(const Secret& token);
+
 // Sent pre-emptively, to the host of the request's URL and to no other.
 struct Credential {
   AuthScheme scheme = AuthScheme::kBearer;
@@ -70,9 +74,14 @@ struct HttpSettings {
 // Connections are kept alive and reused.
 std::unique_ptr<HttpClient> make_curl_client(HttpSettings settings);
 
+// The pause after a 429 that tells no end of its own. Not the request quota was used up but the
+// limit of one action (commits per hour, say), whose numbers the Hub keeps to itself.
+inline constexpr std::chrono::minutes kActionLimitPause{5};
+
 // The Error that a non-2xx answer stands for: its kind from the status, its text from the Hub's
-// error headers and body forms, the pause the server asked for, its request id. `what` names the
-// call, e.g. "creating repository a/b". Source: docs of the Hub's API errors and rate limits.
+// error headers and body forms, the pause the server asked for (after a 429 never none), its
+// request id. `what` names the call, e.g. "creating repository a/b". Source: docs of the Hub's API
+// errors and rate limits.
 Error error_from_response(const HttpResponse& response, std::string_view what);
 
 // send() and then error_from_response() unless the status is 2xx.

@@ -28,6 +28,7 @@ constexpr std::uint64_t kLargestCard = 2u << 20;  // a card of 1 MiB with our se
 Status enter(JobState state, JobRecord& record, const JobContext& context) {
   record.state = state;
   record.updated_ms = context.clock->unix_ms();
+  for (std::string& warning : record.warnings) warning = context.log->redacted(warning);
   HUBREV_CHECK(context.spool->save(record));
   context.on_change(record);
   context.log->write(LogLevel::kInfo, record.revision + ": " + std::string(to_string(state)));
@@ -150,7 +151,13 @@ Result<GitId> commit_and_push(const CommitPlan& plan, const std::vector<LfsObjec
   request.commit = commit;
   request.ref = "refs/heads/" + target.revision;
   request.existing = settings.if_exists;
-  HUBREV_TRY(const PushOutcome pushed, push(repository, remote, request, stop));
+  auto first = push(repository, remote, request, stop);
+  // A push that timed out here may land there just before its repetition, which then finds the ref
+  // moved: the second look says "already there".
+  const bool raced = !first.ok() && first.error().kind == ErrorKind::kConflict &&
+                     settings.if_exists == ExistingRevision::kReplace;
+  HUBREV_TRY(const PushOutcome pushed,
+             raced ? push(repository, remote, request, stop) : std::move(first));
   if (!pushed.server_text.empty()) {
     context.log->write(LogLevel::kInfo, record.revision + ": server: " + pushed.server_text);
   }
@@ -162,7 +169,9 @@ Status confirm(const GitId& commit, const Target& target, const JobContext& cont
                const std::stop_token& stop) {
   if (target.provider != Provider::kHub) return {};  // the push's own report is all there is
   const Connection& connection = *context.connection;
-  const HubConnection hub{&connection.http(), connection.retry(), target.endpoint, target.token};
+  RetryContext once = connection.retry();
+  once.policy.max_retries = 0;  // the loop below is the one that repeats
+  const HubConnection hub{&connection.http(), once, target.endpoint, target.token};
   return with_retry(connection.retry(), stop, [&]() -> Status {
     HUBREV_TRY(const std::optional<GitId> found,
                resolve_revision(hub, target.repo_id, target.revision, stop));
@@ -211,7 +220,11 @@ Status run_job(JobRecord& record, const JobContext& context, Progress& progress,
   record.bytes_present = progress.bytes_present;
   record.push_seconds = std::chrono::duration<double>(context.clock->now() - started).count();
   HUBREV_CHECK(enter(JobState::kDone, record, context));
-  return context.spool->free_snapshot(record.id);
+  // The revision is there, whatever becomes of the snapshot; the next start frees it again.
+  if (const Status freed = context.spool->free_snapshot(record.id); !freed.ok()) {
+    context.log->write(LogLevel::kWarning, record.revision + ": " + freed.error().message);
+  }
+  return {};
 }
 
 }  // namespace hubrev

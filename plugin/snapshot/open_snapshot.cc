@@ -32,10 +32,12 @@ Result<FileStamp> stamp_at(const std::string& path) {
   return stamp_of(info);
 }
 
-Error changed(const std::string& path) {
-  return corrupt(path,
-                 "changed while pending, because the trainer saved the same checkpoint again; "
-                 "publish it again");
+Error changed(const FrozenFile& file, const std::string& path) {
+  return corrupt(path, file.method == FreezeMethod::kHardLink
+                           ? "changed while pending, because the trainer saved the same checkpoint "
+                             "again; publish it again"
+                           : "changed while pending, though nobody but the worker may write there; "
+                             "publish the checkpoint again");
 }
 
 // Where the bytes of `file` lie. Precondition: its range was checked.
@@ -94,7 +96,7 @@ Result<Snapshot> open_snapshot(std::string root, std::vector<FrozenFile> frozen)
     }
     FileRange range = range_of(snapshot.root, file);
     HUBREV_TRY(const FileStamp stamp, stamps.read(file, range.path));
-    if (stamp.size != file.stamp.size) return changed(range.path);
+    if (stamp.size != file.stamp.size) return changed(file, range.path);
     snapshot.entries.push_back({file.path, Source::from_range(std::move(range))});
   }
   return snapshot;
@@ -105,7 +107,7 @@ Status verify_unchanged(const Snapshot& snapshot) {
   for (const FrozenFile& file : snapshot.frozen) {
     const std::string path = range_of(snapshot.root, file).path;
     HUBREV_TRY(const FileStamp stamp, stamps.read(file, path));
-    if (stamp != file.stamp) return changed(path);
+    if (stamp != file.stamp) return changed(file, path);
   }
   return {};
 }

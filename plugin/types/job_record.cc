@@ -144,6 +144,12 @@ JobRecord parse(const json& j) {
   }
   j.at("created_ms").get_to(r.created_ms);
   r.settings = j.at("settings");
+  if (!r.settings.is_object()) throw std::invalid_argument("settings are no object");
+  for (const char* key : {"endpoint", "repo_id"}) {
+    if (r.settings.contains(key) && !r.settings[key].is_string()) {
+      throw std::invalid_argument(std::string(key) + " is no string");
+    }
+  }
   for (const json& file : j.at("frozen")) r.frozen.push_back(frozen_from_json(file));
   j.at("excluded").get_to(r.excluded);
   const auto state = job_state_from_string(j.at("state").get<std::string>());

@@ -143,6 +143,29 @@ Result<std::uint64_t> parse_size(const json& value) {
   return static_cast<std::uint64_t>(bytes);
 }
 
+// No message repeats the value: what is wrong with it may be a password in it.
+Result<std::string> parse_endpoint(std::string url) {
+  std::size_t host = 0;
+  for (const std::string_view scheme : {"https://", "http://"}) {
+    if (url.starts_with(scheme)) host = scheme.size();
+  }
+  if (host == 0) return config_error("'endpoint' must start with https:// or http://");
+  if (url.find('@') != std::string::npos) {
+    return config_error("'endpoint' must not hold credentials; set HF_TOKEN instead");
+  }
+  const bool plain = std::none_of(url.begin(), url.end(), [](unsigned char c) {
+    return c <= ' ' || c == 0x7F || c == '?' || c == '#';
+  });
+  if (!plain) {
+    return config_error("'endpoint' must be a host and at most a path, without '?', '#' or spaces");
+  }
+  if (host == url.size() || url[host] == '/' || url[host] == ':') {
+    return config_error("'endpoint' must name a host, as in https://huggingface.co");
+  }
+  while (url.ends_with('/')) url.pop_back();
+  return url;
+}
+
 template <typename E>
 E choice(const json& all, const char* key,
          std::initializer_list<std::pair<const char*, E>> values) {
@@ -190,15 +213,7 @@ Result<Settings> parse_settings(const json& partial) {
 
   Settings s;
   s.repo_id = all.at("repo_id");
-  s.endpoint = all.at("endpoint");
-  while (s.endpoint.ends_with('/')) s.endpoint.pop_back();
-  if (!s.endpoint.starts_with("http://") && !s.endpoint.starts_with("https://")) {
-    return config_error("'endpoint' must start with https:// or http://, not \"" + s.endpoint +
-                        "\"");
-  }
-  if (s.endpoint.find('@') != std::string::npos) {
-    return config_error("'endpoint' must not hold credentials; set HF_TOKEN instead");
-  }
+  HUBREV_TRY(s.endpoint, parse_endpoint(all.at("endpoint").get<std::string>()));
   if (!s.repo_id.empty()) HUBREV_CHECK(check_repo_id(s.repo_id));
   s.provider = choice<ProviderChoice>(all, "provider",
                                       {{"auto", ProviderChoice::kAuto},

@@ -16,15 +16,18 @@ void JobTable::add(JobRecord record) {
   jobs_[id].record = std::move(record);
 }
 
+bool JobTable::branch_is_busy_locked(const std::string& key) const {
+  return std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& entry) {
+    return entry.second.running && branch_key(entry.second.record) == key;
+  });
+}
+
 std::optional<RunningJob> JobTable::take() {
   const std::lock_guard lock(mutex_);
+  if (closed_) return std::nullopt;
   for (auto& [id, job] : jobs_) {
     if (job.running || job.record.state != JobState::kQueued) continue;
-    const std::string key = branch_key(job.record);
-    const bool busy = std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& other) {
-      return other.second.running && branch_key(other.second.record) == key;
-    });
-    if (busy) continue;
+    if (branch_is_busy_locked(branch_key(job.record))) continue;
     job.running = true;
     job.reason = StopReason::kNone;
     job.stop = std::stop_source();
@@ -42,11 +45,31 @@ void JobTable::update(const JobRecord& record) {
 void JobTable::finish(JobRecord record) {
   {
     const std::lock_guard lock(mutex_);
+    const bool done = record.state == JobState::kDone;
     Job& job = jobs_[record.id];
     job.record = std::move(record);
     job.running = false;
+    // Before anyone is woken: whoever waits for all jobs waits for the second chance, too.
+    if (done) requeue_transient_failures_locked();
   }
   changed_.notify_all();
+}
+
+bool JobTable::has_successor_locked(Jobs::const_iterator job) const {
+  const std::string key = branch_key(job->second.record);
+  return std::any_of(std::next(job), jobs_.end(), [&](const auto& later) {
+    const JobRecord& record = later.second.record;
+    return !record.frozen.empty() && branch_key(record) == key;
+  });
+}
+
+void JobTable::requeue_transient_failures_locked() {
+  for (auto at = jobs_.begin(); at != jobs_.end(); ++at) {
+    JobRecord& record = at->second.record;
+    const bool transient = record.state == JobState::kFailed && !record.frozen.empty() &&
+                           record.error && retryable(record.error->kind);
+    if (transient && !has_successor_locked(at)) record.state = JobState::kQueued;
+  }
 }
 
 StopReason JobTable::stop_reason(const std::string& id) const {
@@ -55,47 +78,57 @@ StopReason JobTable::stop_reason(const std::string& id) const {
   return at == jobs_.end() ? StopReason::kNone : at->second.reason;
 }
 
-void JobTable::stop_locked(Job& job, StopReason reason, std::vector<JobRecord>& ended) {
-  if (job.running) {
-    // The first reason stands: a job cancelled by its user is not put back by a close().
-    if (job.reason == StopReason::kNone) job.reason = reason;
-    job.stop.request_stop();
-  } else if (job.record.state == JobState::kQueued && reason != StopReason::kClosing) {
-    job.record.state =
-        reason == StopReason::kSuperseded ? JobState::kSuperseded : JobState::kCancelled;
-    ended.push_back(job.record);
-  }
+void JobTable::stop_running(Job& job, StopReason reason) {
+  // The first reason stands: a job cancelled by its user is not put back by a close().
+  if (job.reason == StopReason::kNone) job.reason = reason;
+  job.stop.request_stop();
 }
 
-std::vector<JobRecord> JobTable::stop_one(const std::string& id, StopReason reason) {
+std::vector<JobRecord> JobTable::cancel(const std::string& id) {
   std::vector<JobRecord> ended;
   {
     const std::lock_guard lock(mutex_);
-    if (const auto at = jobs_.find(id); at != jobs_.end()) stop_locked(at->second, reason, ended);
+    const auto at = jobs_.find(id);
+    if (at == jobs_.end()) return ended;
+    Job& job = at->second;
+    if (job.running) {
+      stop_running(job, StopReason::kCancelled);
+    } else if (is_pending(job) || job.record.state == JobState::kFailed) {
+      job.record.state = JobState::kCancelled;
+      ended.push_back(job.record);
+    }
   }
   changed_.notify_all();
   return ended;
 }
 
-std::vector<JobRecord> JobTable::stop_all(StopReason reason) {
-  std::vector<JobRecord> ended;
-  {
-    const std::lock_guard lock(mutex_);
-    for (auto& [id, job] : jobs_) stop_locked(job, reason, ended);
-  }
-  changed_.notify_all();
-  return ended;
-}
-
-std::vector<JobRecord> JobTable::supersede(const std::string& branch) {
+std::vector<JobRecord> JobTable::cancel_all() {
   std::vector<JobRecord> ended;
   {
     const std::lock_guard lock(mutex_);
     for (auto& [id, job] : jobs_) {
-      if (branch_key(job.record) != branch) continue;
-      stop_locked(job, StopReason::kSuperseded, ended);
-      // A failed one must not come back later and overwrite its successor.
-      if (!job.running && job.record.state == JobState::kFailed) {
+      if (job.running) {
+        stop_running(job, StopReason::kCancelled);
+      } else if (is_pending(job)) {
+        job.record.state = JobState::kCancelled;
+        ended.push_back(job.record);
+      }
+    }
+  }
+  changed_.notify_all();
+  return ended;
+}
+
+std::vector<JobRecord> JobTable::supersede(const JobRecord& successor) {
+  std::vector<JobRecord> ended;
+  const std::string key = branch_key(successor);
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& [id, job] : jobs_) {
+      if (id == successor.id || branch_key(job.record) != key) continue;
+      if (job.running) {
+        stop_running(job, StopReason::kSuperseded);
+      } else if (is_pending(job) || job.record.state == JobState::kFailed) {
         job.record.state = JobState::kSuperseded;
         ended.push_back(job.record);
       }
@@ -105,14 +138,22 @@ std::vector<JobRecord> JobTable::supersede(const std::string& branch) {
   return ended;
 }
 
-void JobTable::requeue_transient_failures() {
-  const std::lock_guard lock(mutex_);
-  for (auto& [id, job] : jobs_) {
-    const JobRecord& record = job.record;
-    if (record.state == JobState::kFailed && record.error && retryable(record.error->kind)) {
-      job.record.state = JobState::kQueued;
+void JobTable::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    for (auto& [id, job] : jobs_) {
+      if (job.running) stop_running(job, StopReason::kClosing);
     }
   }
+  changed_.notify_all();
+}
+
+bool JobTable::has(const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = jobs_.find(id);
+  if (at == jobs_.end()) return false;
+  return is_pending(at->second) || at->second.record.state == JobState::kFailed;
 }
 
 bool JobTable::pending_locked(const std::string& id) const {
@@ -146,18 +187,21 @@ std::vector<std::string> JobTable::pending_ids() const {
   return ids;
 }
 
-std::optional<std::int64_t> JobTable::step_of(const std::string& branch) const {
+std::optional<std::int64_t> JobTable::step_of(const std::string& key) const {
   const std::lock_guard lock(mutex_);
   for (const auto& [id, job] : jobs_) {
     const bool counts = is_pending(job) || job.record.state == JobState::kDone;
-    if (counts && job.record.step && branch_key(job.record) == branch) return job.record.step;
+    if (counts && job.record.step && branch_key(job.record) == key) return job.record.step;
   }
   return std::nullopt;
 }
 
-bool JobTable::wait(const std::string& id, std::chrono::steady_clock::time_point deadline) const {
+WaitOutcome JobTable::wait(const std::string& id,
+                           std::chrono::steady_clock::time_point deadline) const {
   std::unique_lock lock(mutex_);
-  return changed_.wait_until(lock, deadline, [&] { return !pending_locked(id); });
+  changed_.wait_until(lock, deadline, [&] { return closed_ || !pending_locked(id); });
+  if (!pending_locked(id)) return WaitOutcome::kEnded;
+  return closed_ ? WaitOutcome::kStands : WaitOutcome::kTimedOut;
 }
 
 void JobTable::wait_until_idle() const {

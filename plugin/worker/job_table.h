@@ -2,8 +2,6 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <deque>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -20,6 +18,12 @@ namespace hubrev {
 // Why a running job was told to stop; decides what becomes of it.
 enum class StopReason { kNone, kCancelled, kSuperseded, kClosing };
 
+enum class WaitOutcome {
+  kEnded,
+  kTimedOut,
+  kStands,  // nothing will end, however long one waits: closed, or Settings::offline
+};
+
 // A job taken by a lane.
 struct RunningJob {
   JobRecord record;
@@ -29,6 +33,9 @@ struct RunningJob {
 
 // The jobs of one spool and who may run. Thread-safe; holds no I/O and starts no thread. Lanes call
 // take() and finish(); everybody else adds, stops, looks, and waits.
+//
+// "Pending" is queued or running. Ids sort by creation, so that a later job of the same branch with
+// a snapshot is an earlier one's successor; an earlier one never runs again once it has one.
 class JobTable {
  public:
   struct View {
@@ -36,34 +43,37 @@ class JobTable {
     std::shared_ptr<const Progress> progress;
   };
 
-  // Adds a record; one that is not final is queued.
+  // Adds a record; one that is kQueued waits for a lane.
   void add(JobRecord record);
   // The next queued job whose branch no other job is busy with, now marked running; nullopt if
-  // none.
+  // there is none, or after close().
   std::optional<RunningJob> take();
   // A running job's record changed.
   void update(const JobRecord& record);
-  // A running job has ended with this record (its state queued again or final).
+  // A running job has ended with this record (its state queued again or final). A success shows
+  // that the server is there, so what failed for want of it is queued again.
   void finish(JobRecord record);
 
   // Why the running job was stopped.
   StopReason stop_reason(const std::string& id) const;
-  // A queued job ends at once, in `state`; a running one is asked to stop. The records that ended
-  // are returned, for the caller to save.
-  std::vector<JobRecord> stop_one(const std::string& id, StopReason reason);
-  std::vector<JobRecord> stop_all(StopReason reason);
-  // Stops every pending job that goes to the same branch of the same repository.
-  std::vector<JobRecord> supersede(const std::string& branch_key);
-  // Puts failed jobs that may succeed now back into the queue.
-  void requeue_transient_failures();
+  // Cancels one job, or every pending one: a running one is asked to stop, a waiting one ends at
+  // once, and so does a failed one that is named. Returned are the records that ended, for the
+  // caller to save.
+  std::vector<JobRecord> cancel(const std::string& id);
+  std::vector<JobRecord> cancel_all();
+  // The same for whatever else goes to the successor's branch, pending or failed.
+  std::vector<JobRecord> supersede(const JobRecord& successor);
+  // Stops running jobs, lets none begin, wakes those who wait. Safe to repeat.
+  void close();
 
-  bool pending(const std::string& id) const;  // "" : any
+  bool has(const std::string& id) const;      // known and not done, cancelled or superseded
+  bool pending(const std::string& id) const;  // "": any
   std::vector<View> views() const;            // by id
   std::vector<std::string> pending_ids() const;
   // The step of a done or pending job of that branch, if one has it.
   std::optional<std::int64_t> step_of(const std::string& branch_key) const;
-  // Blocks until pending(id) is false or the deadline passes; whether it is.
-  bool wait(const std::string& id, std::chrono::steady_clock::time_point deadline) const;
+  // Blocks until pending(id) is false, close() is called, or the deadline passes.
+  WaitOutcome wait(const std::string& id, std::chrono::steady_clock::time_point deadline) const;
   // Blocks until no job is running.
   void wait_until_idle() const;
 
@@ -78,15 +88,20 @@ class JobTable {
     StopReason reason = StopReason::kNone;
     bool running = false;
   };
+  using Jobs = std::map<std::string, Job>;
   static bool is_pending(const Job& job) {
     return job.running || job.record.state == JobState::kQueued;
   }
   bool pending_locked(const std::string& id) const;
-  void stop_locked(Job& job, StopReason reason, std::vector<JobRecord>& ended);
+  bool branch_is_busy_locked(const std::string& branch_key) const;
+  bool has_successor_locked(Jobs::const_iterator job) const;
+  void requeue_transient_failures_locked();
+  static void stop_running(Job& job, StopReason reason);
 
-  mutable std::mutex mutex_;                 // guards jobs_
-  mutable std::condition_variable changed_;  // something left the pending or running set
-  std::map<std::string, Job> jobs_;          // by id, which sorts by creation
+  mutable std::mutex mutex_;                 // guards jobs_ and closed_
+  mutable std::condition_variable changed_;  // something left the pending or running set, or closed
+  Jobs jobs_;                                // by id, which sorts by creation
+  bool closed_ = false;
 };
 
 }  // namespace hubrev

@@ -11,6 +11,8 @@
 // Shutdown order (close): refuse submits -> drain until the deadline -> stop running jobs, which go
 // back to the queue in the spool -> join watcher and lanes -> join files -> release the spool.
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -23,8 +25,11 @@
 #include "plugin/base/secret.h"
 #include "plugin/types/job_record.h"
 #include "plugin/types/settings.h"
+#include "plugin/worker/job_table.h"
 
 namespace hubrev {
+
+class Engine;
 
 struct WorkerOptions {
   nlohmann::json settings;  // partial; see configs/schema.json
@@ -43,12 +48,6 @@ struct Submission {
   std::string run;  // of a hyperparameter search, "" otherwise
   std::map<std::string, double> metrics;
   std::optional<std::int64_t> eos_token_id;
-};
-
-enum class WaitOutcome {
-  kEnded,
-  kTimedOut,
-  kStands,  // Settings::offline, or closed: nothing will end, however long one waits
 };
 
 // Thread-safe. In a forked child every method fails (kInternal) or does nothing, and the destructor
@@ -80,18 +79,18 @@ class Worker {
   // Blocks until the job ("" for all) has ended, at most `timeout`.
   WaitOutcome wait(const std::string& job_id, std::chrono::milliseconds timeout) const;
 
-  // Stops one pending job ("" for all). A running one touches the remote no more after the request
-  // in flight was broken off. False: no such pending job.
+  // Stops one job, also a failed one, or ("") all pending ones. A running one touches the remote no
+  // more after the request in flight was broken off. False: there was nothing to cancel.
   bool cancel(const std::string& job_id);
 
   // See above. Idempotent. False: jobs are left in the spool.
   bool close(std::chrono::milliseconds drain);
 
  private:
-  struct Impl;
-  explicit Worker(std::unique_ptr<Impl> impl);
+  explicit Worker(std::unique_ptr<Engine> engine);
   bool in_fork_child() const;
-  std::unique_ptr<Impl> impl_;
+  const pid_t creator_;
+  std::unique_ptr<Engine> engine_;
 };
 
 }  // namespace hubrev

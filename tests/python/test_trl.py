@@ -56,7 +56,7 @@ def test_sft(hub: LocalHub, where: dict[str, Any], tmp_path: Path) -> None:
     card = yaml.safe_load((got / "README.md").read_text().split("---\n")[1])
     assert {"zoo", "sft"} <= set(card["tags"])
     assert card["datasets"] in ("org/animals", ["org/animals"])
-    assert branches(hub, repo_id) == {"main", "step-000000001", "step-000000002"}
+    assert branches(hub, repo_id) == {"main", "final", "step-000000001", "step-000000002"}
 
 
 def test_grpo(hub: LocalHub, where: dict[str, Any], tmp_path: Path) -> None:

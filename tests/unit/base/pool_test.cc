@@ -22,7 +22,7 @@ TEST(ThreadPool, RunAllAnswersInTheOrderOfTheTasks) {
       return make_error(ErrorKind::kIo, std::to_string(i));
     });
   }
-  const std::vector<Status> results = pool.run_all(std::move(tasks));
+  const std::vector<Status> results = pool.run_all(std::move(tasks), {});
   ASSERT_EQ(results.size(), 50u);
   for (int i = 0; i < 50; ++i) {
     const Status& result = results[static_cast<std::size_t>(i)];
@@ -35,11 +35,13 @@ TEST(ThreadPool, RunAllAnswersInTheOrderOfTheTasks) {
 
 TEST(ThreadPool, AnExceptionBecomesInternal) {
   ThreadPool pool(1, ThreadPriority::kLow);
-  const std::vector<Status> results = pool.run_all({
-      []() -> Status { throw std::runtime_error("what happened"); },
-      []() -> Status { throw 7; },  // NOLINT: no std::exception on purpose
-      [] { return Status(); },
-  });
+  const std::vector<Status> results =
+      pool.run_all({
+                       []() -> Status { throw std::runtime_error("what happened"); },
+                       []() -> Status { throw 7; },  // NOLINT: no std::exception on purpose
+                       [] { return Status(); },
+                   },
+                   {});
   ASSERT_EQ(results.size(), 3u);
   ASSERT_FALSE(results[0].ok());
   EXPECT_EQ(results[0].error().kind, ErrorKind::kInternal);
@@ -49,9 +51,27 @@ TEST(ThreadPool, AnExceptionBecomesInternal) {
   EXPECT_TRUE(results[2].ok());
 }
 
+TEST(ThreadPool, AStopDoesNotWaitForBusyThreads) {
+  ThreadPool pool(1, ThreadPriority::kNormal);
+  std::latch release(1);
+  pool.post([&] { release.wait(); });  // somebody else's long upload
+  std::stop_source stop;
+  stop.request_stop();
+  bool begun = false;
+  const auto results = pool.run_all({[&] {
+                                      begun = true;
+                                      return Status();
+                                    }},
+                                    stop.get_token());
+  ASSERT_FALSE(results[0].ok());
+  EXPECT_EQ(results[0].error().kind, ErrorKind::kCancelled);
+  release.count_down();
+  EXPECT_FALSE(begun);
+}
+
 TEST(ThreadPool, NoTasksAreDoneAtOnce) {
   ThreadPool pool(1, ThreadPriority::kNormal);
-  EXPECT_TRUE(pool.run_all({}).empty());
+  EXPECT_TRUE(pool.run_all({}, {}).empty());
 }
 
 TEST(ThreadPool, UsesItsThreadsAtTheSameTime) {
@@ -61,7 +81,7 @@ TEST(ThreadPool, UsesItsThreadsAtTheSameTime) {
     both.arrive_and_wait();
     return {};
   };
-  for (const Status& result : pool.run_all({meet, meet})) EXPECT_TRUE(result.ok());
+  for (const Status& result : pool.run_all({meet, meet}, {})) EXPECT_TRUE(result.ok());
 }
 
 TEST(ThreadPool, ServesSeveralCallersOfRunAll) {
@@ -75,7 +95,7 @@ TEST(ThreadPool, ServesSeveralCallersOfRunAll) {
           ++ran;
           return {};
         };
-        const auto results = pool.run_all({count, count, count});
+        const auto results = pool.run_all({count, count, count}, {});
         EXPECT_EQ(results.size(), 3u);
       });
     }

@@ -41,6 +41,16 @@ class CheckpointTest : public ::testing::Test {
     return freeze_checkpoint({checkpoint_, files_, contents});
   }
   std::string frozen_file(const std::string& name) const { return files_ + "/" + name; }
+  // What the spool holds of it, wherever it lies.
+  static std::string frozen_bytes(const FrozenFile& file, const std::string& files) {
+    if (file.method != FreezeMethod::kPacked) return TempDir::read(files + "/" + file.path);
+    return TempDir::read(files + ".small").substr(file.offset, file.length);
+  }
+  std::map<std::string, std::string> frozen_contents(const FreezeOutcome& outcome) const {
+    std::map<std::string, std::string> contents;
+    for (const FrozenFile& file : outcome.frozen) contents[file.path] = frozen_bytes(file, files_);
+    return contents;
+  }
 
   static struct stat stat_of(const std::string& path) {
     struct stat info {};
@@ -57,6 +67,7 @@ class CheckpointTest : public ::testing::Test {
   const std::string checkpoint_ = temp_ / "checkpoint-500";
   const std::string job_ = temp_ / "job";
   const std::string files_ = job_ + "/files";
+  const std::string pack_ = job_ + "/files.small";
 };
 
 }  // namespace hubrev::testing

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include "plugin/snapshot/stamp.h"
 #include "tests/unit/snapshot/checkpoint_fixture.h"
 
 namespace hubrev {
@@ -10,8 +11,19 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
+using ::testing::Pair;
 
-class Freeze : public testing::CheckpointTest {};
+class Freeze : public testing::CheckpointTest {
+ protected:
+  // Everything below it, relative to it.
+  static std::set<std::string> names_in(const std::string& folder) {
+    std::set<std::string> names;
+    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+      names.insert(entry.path().lexically_relative(folder).string());
+    }
+    return names;
+  }
+};
 
 TEST_F(Freeze, KeepsContentsAndOrderAndReportsWhatItLeftOut) {
   add("model.safetensors", "weights");
@@ -30,15 +42,60 @@ TEST_F(Freeze, KeepsContentsAndOrderAndReportsWhatItLeftOut) {
                           "empty.txt", "model.safetensors"));
   EXPECT_THAT(outcome.value().excluded,
               ElementsAre("global_step7/", "optimizer.pt", "training_args.bin"));
-  EXPECT_EQ(testing::TempDir::read(frozen_file("model.safetensors")), "weights");
-  EXPECT_EQ(testing::TempDir::read(frozen_file("adapter/adapter_config.json")), "{}");
-  EXPECT_EQ(stat_of(files_).st_mode & 0777, 0700u);
-  for (const FrozenFile& file : outcome.value().frozen) {
-    const struct stat info = stat_of(frozen_file(file.path));
-    EXPECT_EQ(info.st_ino, file.stamp.inode) << file.path;
-    EXPECT_EQ(static_cast<std::uint64_t>(info.st_size), file.stamp.size) << file.path;
-    EXPECT_EQ(info.st_mode & 0777, 0600u) << file.path;
+  EXPECT_THAT(frozen_contents(outcome.value()),
+              ElementsAre(Pair("adapter-b.json", "b"), Pair("adapter/adapter_config.json", "{}"),
+                          Pair("config.json", "{\"a\": 1}"), Pair("empty.txt", ""),
+                          Pair("model.safetensors", "weights")));
+}
+
+TEST_F(Freeze, PutsAllSmallFilesIntoOnePack) {
+  add("b.json", "bb");
+  add("sub/deep/a.json", "a");
+  add("empty.txt", "");
+  add_sparse("large/model.safetensors", kHardLinkFromBytes);
+  const auto outcome = freeze();
+  ASSERT_TRUE(outcome.ok()) << outcome.error().message;
+  const struct stat info = stat_of(pack_);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+  EXPECT_EQ(info.st_size, 3);
+  ASSERT_THAT(paths_of(outcome.value()),
+              ElementsAre("b.json", "empty.txt", "large/model.safetensors", "sub/deep/a.json"));
+  const std::pair<std::uint64_t, std::uint64_t> ranges[] = {
+      {0, 2}, {2, 0}, {0, kHardLinkFromBytes}, {2, 1}};
+  for (std::size_t i = 0; i < 4; ++i) {
+    const FrozenFile& file = outcome.value().frozen[i];
+    const bool small = file.path != "large/model.safetensors";
+    EXPECT_EQ(file.method, small ? FreezeMethod::kPacked : FreezeMethod::kHardLink) << file.path;
+    EXPECT_EQ(std::pair(file.offset, file.length), ranges[i]) << file.path;
+    EXPECT_EQ(file.stamp, stamp_of(small ? info : stat_of(frozen_file(file.path)))) << file.path;
   }
+  EXPECT_EQ(names_in(job_), (std::set<std::string>{"files", "files.small", "files/large",
+                                                   "files/large/model.safetensors"}));
+}
+
+TEST_F(Freeze, CreatesNoPackWithoutASmallFile) {
+  add_sparse("model.safetensors", kHardLinkFromBytes);
+  ASSERT_TRUE(freeze().ok());
+  EXPECT_EQ(names_in(job_), (std::set<std::string>{"files", "files/model.safetensors"}));
+}
+
+TEST_F(Freeze, CreatesItsFolderAlsoWhenAllIsPacked) {
+  add("config.json");
+  ASSERT_TRUE(freeze().ok());
+  EXPECT_EQ(names_in(job_), (std::set<std::string>{"files", "files.small"}));
+  EXPECT_EQ(stat_of(files_).st_mode & 0777, 0700u);
+}
+
+TEST_F(Freeze, PacksFilesLargerThanItsBuffer) {
+  std::string bytes(200'001, 'x');
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i % 251);
+  add("a.bin", bytes);
+  add("b.bin", bytes + "end");
+  const auto outcome = freeze();
+  ASSERT_TRUE(outcome.ok()) << outcome.error().message;
+  const auto contents = frozen_contents(outcome.value());
+  EXPECT_TRUE(contents.at("a.bin") == bytes);
+  EXPECT_TRUE(contents.at("b.bin") == bytes + "end");
 }
 
 TEST_F(Freeze, FullContentsKeepTheResumeStateButNotTheToken) {
@@ -53,7 +110,7 @@ TEST_F(Freeze, FullContentsKeepTheResumeStateButNotTheToken) {
   EXPECT_THAT(outcome.value().excluded, ElementsAre("training_args.bin"));
 }
 
-TEST_F(Freeze, SharesLargeFilesAndCopiesSmallOnes) {
+TEST_F(Freeze, SharesLargeFilesAndPacksSmallOnes) {
   const std::string at_limit = add_sparse("at_limit.bin", kHardLinkFromBytes);
   const std::string below = add_sparse("below.bin", kHardLinkFromBytes - 1);
   const auto outcome = freeze();
@@ -62,7 +119,8 @@ TEST_F(Freeze, SharesLargeFilesAndCopiesSmallOnes) {
   EXPECT_EQ(outcome.value().frozen[0].method, FreezeMethod::kHardLink);
   EXPECT_EQ(stat_of(at_limit).st_nlink, 2u);
   EXPECT_EQ(outcome.value().frozen[0].stamp.inode, stat_of(at_limit).st_ino);
-  EXPECT_EQ(outcome.value().frozen[1].method, FreezeMethod::kCopy);
+  EXPECT_EQ(outcome.value().frozen[1].method, FreezeMethod::kPacked);
+  EXPECT_EQ(outcome.value().frozen[1].length, kHardLinkFromBytes - 1);
   EXPECT_EQ(stat_of(below).st_nlink, 1u);
   EXPECT_NE(outcome.value().frozen[1].stamp.inode, stat_of(below).st_ino);
 }
@@ -90,10 +148,11 @@ TEST_F(Freeze, LeavesNoTraceInTheCheckpoint) {
 TEST_F(Freeze, OutlivesTheCheckpoint) {
   add_sparse("model.safetensors", kHardLinkFromBytes);
   add("config.json", "{\"kept\": true}");
-  ASSERT_TRUE(freeze().ok());
+  const auto outcome = freeze();
+  ASSERT_TRUE(outcome.ok()) << outcome.error().message;
   fs::remove_all(checkpoint_);
   EXPECT_EQ(fs::file_size(frozen_file("model.safetensors")), kHardLinkFromBytes);
-  EXPECT_EQ(testing::TempDir::read(frozen_file("config.json")), "{\"kept\": true}");
+  EXPECT_EQ(frozen_contents(outcome.value()).at("config.json"), "{\"kept\": true}");
 }
 
 TEST_F(Freeze, CopiesAcrossFileSystems) {
@@ -109,14 +168,16 @@ TEST_F(Freeze, CopiesAcrossFileSystems) {
   const std::string source = add("model.safetensors", large);
   add("config.json", "{}");
   const auto outcome = freeze_checkpoint({checkpoint_, folder + "/files", Contents::kInference});
-  const bool same = testing::TempDir::read(folder + "/files/model.safetensors") == large;
+  std::string frozen;
+  if (outcome.ok()) frozen = frozen_bytes(outcome.value().frozen.back(), folder + "/files");
   fs::remove_all(folder);
   ASSERT_TRUE(outcome.ok()) << outcome.error().message;
-  EXPECT_TRUE(same);
+  EXPECT_TRUE(frozen == large);
   EXPECT_EQ(stat_of(source).st_nlink, 1u);
-  for (const FrozenFile& file : outcome.value().frozen) {
-    EXPECT_EQ(file.method, FreezeMethod::kCopy) << file.path;
-  }
+  ASSERT_EQ(outcome.value().frozen.size(), 2u);
+  EXPECT_EQ(outcome.value().frozen[0].method, FreezeMethod::kPacked);
+  EXPECT_EQ(outcome.value().frozen[1].method, FreezeMethod::kCopy);
+  EXPECT_EQ(outcome.value().frozen[1].length, large.size());
 }
 
 TEST_F(Freeze, FollowsLinksInsideTheCheckpoint) {
@@ -129,10 +190,16 @@ TEST_F(Freeze, FollowsLinksInsideTheCheckpoint) {
   EXPECT_THAT(paths_of(outcome.value()),
               ElementsAre("absolute.safetensors", "alias/model.safetensors", "model.safetensors",
                           "weights/model.safetensors"));
-  for (const FrozenFile& file : outcome.value().frozen) {
-    EXPECT_TRUE(S_ISREG(stat_of(frozen_file(file.path)).st_mode)) << file.path;
-    EXPECT_EQ(testing::TempDir::read(frozen_file(file.path)), "weights") << file.path;
+  for (const auto& [path, bytes] : frozen_contents(outcome.value())) {
+    EXPECT_EQ(bytes, "weights") << path;
   }
+}
+
+TEST_F(Freeze, ALinkToALargeFileBecomesAFile) {
+  const std::string weights = add_sparse("weights/model.safetensors", kHardLinkFromBytes);
+  add_link("alias/model.safetensors", "../weights/model.safetensors");
+  ASSERT_TRUE(freeze().ok());
+  EXPECT_EQ(stat_of(frozen_file("alias/model.safetensors")).st_ino, stat_of(weights).st_ino);
 }
 
 TEST_F(Freeze, TheCheckpointItselfMayBeALink) {

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <fstream>
+#include <limits>
 
 #include "tests/unit/snapshot/checkpoint_fixture.h"
 
@@ -33,6 +34,10 @@ class OpenSnapshot : public testing::CheckpointTest {
     EXPECT_TRUE(outcome.ok());
     return outcome.ok() ? std::move(outcome).value().frozen : std::vector<FrozenFile>();
   }
+  void empty_job() const {
+    fs::remove_all(job_);
+    fs::create_directory(job_);
+  }
   void expect_corrupt(const Error& error, const std::string& name, const std::string& what) const {
     EXPECT_EQ(error.kind, ErrorKind::kCorrupt);
     EXPECT_THAT(error.message, AllOf(HasSubstr(name), HasSubstr(what)));
@@ -46,37 +51,91 @@ TEST_F(OpenSnapshot, GivesOneEntryPerFrozenFile) {
   ASSERT_TRUE(snapshot.ok()) << snapshot.error().message;
   EXPECT_EQ(snapshot.value().root, files_);
   ASSERT_EQ(snapshot.value().entries.size(), 3u);
-  const Entry* config = find_entry(snapshot.value(), "config.json");
-  ASSERT_NE(config, nullptr);
-  const auto bytes = config->source.read_all(100);
-  ASSERT_TRUE(bytes.ok());
-  EXPECT_EQ(bytes.value(), "{\"a\": 1}");
+  const std::pair<const char*, std::string> files[] = {
+      {"config.json", "{\"a\": 1}"},
+      {"model.safetensors", std::string(kHardLinkFromBytes, 'w')},
+      {"sub/extra.json", "[]"}};
+  for (const auto& [path, bytes] : files) {
+    const Entry* entry = find_entry(snapshot.value(), path);
+    ASSERT_NE(entry, nullptr) << path;
+    const auto read = entry->source.read_all(kHardLinkFromBytes);
+    ASSERT_TRUE(read.ok()) << path;
+    EXPECT_TRUE(read.value() == bytes) << path;
+  }
   EXPECT_TRUE(verify_unchanged(snapshot.value()).ok());
 }
 
+// Both kinds of file in the spool.
+const std::string kStored[] = {"files.small", "files/model.safetensors"};
+
 TEST_F(OpenSnapshot, AMissingFile) {
-  auto files = frozen();
-  fs::remove(frozen_file("config.json"));
-  const auto snapshot = open_snapshot(files_, std::move(files));
-  ASSERT_FALSE(snapshot.ok());
-  expect_corrupt(snapshot.error(), "config.json", "missing");
+  for (const std::string& stored : kStored) {
+    auto files = frozen();
+    fs::remove(job_ + "/" + stored);
+    const auto snapshot = open_snapshot(files_, std::move(files));
+    ASSERT_FALSE(snapshot.ok()) << stored;
+    expect_corrupt(snapshot.error(), stored, "missing");
+    empty_job();
+  }
 }
 
 TEST_F(OpenSnapshot, AnotherSize) {
-  auto files = frozen();
-  fs::resize_file(frozen_file("config.json"), 3);
-  const auto snapshot = open_snapshot(files_, std::move(files));
-  ASSERT_FALSE(snapshot.ok());
-  expect_corrupt(snapshot.error(), "config.json", "changed while pending");
+  for (const std::string& stored : kStored) {
+    auto files = frozen();
+    fs::resize_file(job_ + "/" + stored, 3);
+    const auto snapshot = open_snapshot(files_, std::move(files));
+    ASSERT_FALSE(snapshot.ok()) << stored;
+    expect_corrupt(snapshot.error(), stored, "changed while pending");
+    empty_job();
+    add("model.safetensors", std::string(kHardLinkFromBytes, 'w'));
+  }
 }
 
 TEST_F(OpenSnapshot, ALinkInAFilesPlace) {
-  auto files = frozen();
-  fs::remove(frozen_file("config.json"));
-  fs::create_symlink("/etc/passwd", frozen_file("config.json"));
-  const auto snapshot = open_snapshot(files_, std::move(files));
-  ASSERT_FALSE(snapshot.ok());
-  expect_corrupt(snapshot.error(), "config.json", "no regular file");
+  for (const std::string& stored : kStored) {
+    auto files = frozen();
+    fs::remove(job_ + "/" + stored);
+    fs::create_symlink("/etc/passwd", job_ + "/" + stored);
+    const auto snapshot = open_snapshot(files_, std::move(files));
+    ASSERT_FALSE(snapshot.ok()) << stored;
+    expect_corrupt(snapshot.error(), stored, "no regular file");
+    empty_job();
+  }
+}
+
+TEST_F(OpenSnapshot, ARangeThatIsNotInItsFile) {
+  constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
+  struct Row {
+    const char* path;
+    std::uint64_t offset;
+    std::uint64_t length;
+    bool fits;
+  };
+  // The pack is "{\"a\": 1}[]", of 10 bytes.
+  const Row rows[] = {{"config.json", 0, 10, true},
+                      {"config.json", 10, 0, true},
+                      {"config.json", 0, 11, false},
+                      {"config.json", 3, 8, false},
+                      {"config.json", 11, 0, false},
+                      {"config.json", 5, kMax, false},
+                      {"config.json", kMax, 1, false},
+                      {"config.json", kMax, kMax, false},
+                      {"model.safetensors", 0, kHardLinkFromBytes, true},
+                      {"model.safetensors", 1, kHardLinkFromBytes - 1, false},
+                      {"model.safetensors", 0, 0, false},
+                      {"model.safetensors", 0, kMax, false}};
+  const std::vector<FrozenFile> good = frozen();
+  for (const Row& row : rows) {
+    std::vector<FrozenFile> files = good;
+    for (FrozenFile& file : files) {
+      if (file.path != row.path) continue;
+      file.offset = row.offset;
+      file.length = row.length;
+    }
+    const auto snapshot = open_snapshot(files_, std::move(files));
+    ASSERT_EQ(snapshot.ok(), row.fits) << row.path << " " << row.offset << " " << row.length;
+    if (!row.fits) expect_corrupt(snapshot.error(), row.path, "wrong range");
+  }
 }
 
 TEST_F(OpenSnapshot, ARecordThatLeadsOutOfTheSpool) {
@@ -84,7 +143,7 @@ TEST_F(OpenSnapshot, ARecordThatLeadsOutOfTheSpool) {
   const std::vector<FrozenFile> good = frozen();
   for (const std::string path : {"../secret", "/etc/passwd", "", "sub/../../secret"}) {
     std::vector<FrozenFile> files = good;
-    files.push_back({path, FreezeMethod::kCopy, {0, 1, 0}});
+    files.push_back({path, FreezeMethod::kCopy, {0, 1, 0}, 0, 1});
     const auto snapshot = open_snapshot(files_, std::move(files));
     ASSERT_FALSE(snapshot.ok()) << path;
     expect_corrupt(snapshot.error(), path, "no path of a snapshot");
@@ -145,27 +204,30 @@ TEST_F(VerifyUnchanged, ADeletedCheckpointIsNoChange) {
   EXPECT_TRUE(verify_unchanged(snapshot_).ok());
 }
 
-TEST_F(VerifyUnchanged, ARewriteOfACopiedFileIsNoChange) {
+TEST_F(VerifyUnchanged, ARewriteOfAPackedFileIsNoChange) {
   share();
   add("config.json", "{\"other\": 2}");
   EXPECT_TRUE(verify_unchanged(snapshot_).ok());
 }
 
-TEST_F(VerifyUnchanged, DetectsAFileReplacedInTheSpool) {
+TEST_F(VerifyUnchanged, DetectsAReplacedPack) {
   share();
-  fs::remove(frozen_file("config.json"));
-  temp_.write("job/files/config.json", "{\"a\": 2}");
+  fs::remove(pack_);
+  temp_.write("job/files.small", "{\"a\": 2}[]");
   const Status status = verify_unchanged(snapshot_);
   ASSERT_FALSE(status.ok());
-  expect_corrupt(status.error(), "config.json", "changed while pending");
+  expect_corrupt(status.error(), "files.small", "changed while pending");
 }
 
 TEST_F(VerifyUnchanged, DetectsAMissingFile) {
-  share();
-  fs::remove(frozen_file("sub/extra.json"));
-  const Status status = verify_unchanged(snapshot_);
-  ASSERT_FALSE(status.ok());
-  expect_corrupt(status.error(), "sub/extra.json", "missing");
+  for (const std::string& stored : kStored) {
+    share();
+    fs::remove(job_ + "/" + stored);
+    const Status status = verify_unchanged(snapshot_);
+    ASSERT_FALSE(status.ok()) << stored;
+    expect_corrupt(status.error(), stored, "missing");
+    empty_job();
+  }
 }
 
 }  // namespace

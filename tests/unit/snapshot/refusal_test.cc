@@ -162,6 +162,16 @@ TEST_F(Refusal, ADestinationThatIsThereIsLeftAlone) {
   EXPECT_TRUE(fs::exists(files_ + "/precious"));
 }
 
+TEST_F(Refusal, APackThatIsThereIsLeftAlone) {
+  temp_.write("job/files.small", "precious");
+  const auto outcome = freeze();
+  ASSERT_FALSE(outcome.ok());
+  EXPECT_EQ(outcome.error().kind, ErrorKind::kIo);
+  EXPECT_THAT(outcome.error().message, AllOf(HasSubstr("files.small"), HasSubstr("'spool_dir'")));
+  EXPECT_FALSE(fs::exists(files_));
+  EXPECT_EQ(testing::TempDir::read(pack_), "precious");
+}
+
 TEST_F(Refusal, ADestinationWithoutAParent) {
   const auto outcome =
       freeze_checkpoint({checkpoint_, job_ + "/missing/files", Contents::kInference});

@@ -140,12 +140,14 @@ TEST_F(SpoolTest, FreesEverythingButTheRecord) {
   const std::string id = submit(spool);
   const std::string job = "out/_hub_revisions/" + id;
   temp_.write(job + "/files/sub/model.safetensors", "w");
+  temp_.write(job + "/files.small", "{}");
   temp_.write(job + "/card.md", "card");
   temp_.write(job + "/git/objects/ab/cd", "o");
   EXPECT_EQ(spool.card_path(id), temp_ / (job + "/card.md"));
   EXPECT_EQ(spool.work_directory(id), temp_ / (job + "/git"));
   ASSERT_TRUE(spool.free_snapshot(id).ok());
   EXPECT_FALSE(fs::exists(spool.files_directory(id)));
+  EXPECT_FALSE(fs::exists(pack_path(spool.files_directory(id))));
   EXPECT_FALSE(fs::exists(spool.card_path(id)));
   EXPECT_FALSE(fs::exists(spool.work_directory(id)));
   EXPECT_TRUE(spool.free_snapshot(id).ok());

@@ -22,11 +22,12 @@ JobRecord full_record() {
   r.eos_token_id = 151'645;
   r.created_ms = 1'769'860'800'123;
   r.settings = {{"repo_id", "a/b"}, {"tags", {"x", "y"}}};
-  r.frozen = {{"config.json", FreezeMethod::kCopy, {1, 2, 3}},
-              {"model.safetensors",
-               FreezeMethod::kHardLink,
-               {std::numeric_limits<std::uint64_t>::max(), 1ull << 40, -5}},
-              {"vocab.json", FreezeMethod::kReflink, {7, 8, 1'769'860'800'123'456'789}}};
+  constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
+  r.frozen = {
+      {"config.json", FreezeMethod::kCopy, {1, 2, 3}, 0, 2},
+      {"model.safetensors", FreezeMethod::kHardLink, {kMax, 1ull << 40, -5}, 0, 1ull << 40},
+      {"small.json", FreezeMethod::kPacked, {5, kMax, 6}, kMax - 7, 7},
+      {"vocab.json", FreezeMethod::kReflink, {7, 8, 1'769'860'800'123'456'789}, 0, 8}};
   r.excluded = {"optimizer.pt", "global_step5/"};
   r.state = JobState::kFailed;
   r.error = make_error(ErrorKind::kRateLimited, "too many requests");
@@ -62,6 +63,8 @@ TEST(JobRecord, RoundTrips) {
     EXPECT_EQ(read.frozen[i].path, record.frozen[i].path);
     EXPECT_EQ(read.frozen[i].method, record.frozen[i].method);
     EXPECT_EQ(read.frozen[i].stamp, record.frozen[i].stamp);
+    EXPECT_EQ(read.frozen[i].offset, record.frozen[i].offset);
+    EXPECT_EQ(read.frozen[i].length, record.frozen[i].length);
   }
   EXPECT_EQ(read.metrics, record.metrics);
   EXPECT_EQ(read.step, record.step);
@@ -124,6 +127,21 @@ TEST(JobRecord, ValuesOfAnotherTypeAreCorrupt) {
       bad[key] = value;
       EXPECT_FALSE(job_record_from_json(bad.dump()).ok()) << key << " " << value;
     }
+  }
+}
+
+TEST(JobRecord, SizesThatAreNoneAreCorrupt) {
+  for (const char* key : {"inode", "size", "offset", "length"}) {
+    for (const json& value : {json(-1), json(0.5), json(1e300), json("7"), json(nullptr)}) {
+      json bad = to_json(full_record());
+      bad["frozen"][2][key] = value;
+      const auto read = job_record_from_json(bad.dump());
+      ASSERT_FALSE(read.ok()) << key << " " << value;
+      EXPECT_EQ(read.error().kind, ErrorKind::kCorrupt);
+    }
+    json bad = to_json(full_record());
+    bad["frozen"][2].erase(key);
+    EXPECT_FALSE(job_record_from_json(bad.dump()).ok()) << key;
   }
 }
 

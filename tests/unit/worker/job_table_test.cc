@@ -10,6 +10,7 @@ namespace {
 JobRecord job(const std::string& id, const std::string& revision,
               JobState state = JobState::kQueued) {
   JobRecord record;
+  record.frozen.emplace_back();
   record.id = id;
   record.revision = revision;
   record.state = state;
@@ -58,7 +59,7 @@ TEST(JobTable, SupersedingEndsWaitingJobsAndStopsRunningOnes) {
   table.add(job("3", "a", JobState::kFailed));
   table.add(job("4", "b"));
   const auto running = table.take();
-  const auto gone = table.supersede(JobTable::branch_key(running->record));
+  const auto gone = table.supersede(job("9", "a"));
   ASSERT_EQ(gone.size(), 2u);
   EXPECT_EQ(gone[0].id, "2");
   EXPECT_EQ(gone[0].state, JobState::kSuperseded);
@@ -73,31 +74,49 @@ TEST(JobTable, ClosingLeavesTheQueueAlone) {
   table.add(job("1", "a"));
   table.add(job("2", "b"));
   const auto running = table.take();
-  EXPECT_TRUE(table.stop_all(StopReason::kClosing).empty());
+  table.close();
   EXPECT_TRUE(running->stop.stop_requested());
+  EXPECT_EQ(table.stop_reason("1"), StopReason::kClosing);
   EXPECT_TRUE(table.pending("2"));
+  EXPECT_FALSE(table.take().has_value()) << "none begins after close()";
+  const auto later = std::chrono::steady_clock::now() + std::chrono::hours(1);
+  EXPECT_EQ(table.wait("2", later), WaitOutcome::kStands);
 }
 
 TEST(JobTable, TheFirstReasonStands) {
   JobTable table;
   table.add(job("1", "a"));
   const auto running = table.take();
-  (void)table.stop_one("1", StopReason::kCancelled);
-  (void)table.stop_all(StopReason::kClosing);
+  (void)table.cancel("1");
+  table.close();
   EXPECT_EQ(table.stop_reason("1"), StopReason::kCancelled);
 }
 
-TEST(JobTable, OnlyTransientFailuresComeBack) {
+JobRecord failed(const std::string& id, const std::string& revision, ErrorKind kind) {
+  JobRecord record = job(id, revision, JobState::kFailed);
+  record.error = make_error(kind, "no");
+  return record;
+}
+
+TEST(JobTable, ASuccessGivesTransientFailuresASecondChance) {
   JobTable table;
-  JobRecord transient = job("1", "a", JobState::kFailed);
-  transient.error = make_error(ErrorKind::kNetwork, "no");
-  JobRecord permanent = job("2", "b", JobState::kFailed);
-  permanent.error = make_error(ErrorKind::kAuth, "no");
-  table.add(transient);
-  table.add(permanent);
-  table.requeue_transient_failures();
+  table.add(failed("1", "a", ErrorKind::kNetwork));
+  table.add(failed("2", "b", ErrorKind::kAuth));
+  table.add(failed("3", "c", ErrorKind::kNetwork));
+  table.add(job("4", "c", JobState::kDone));
+  table.add(job("5", "d"));
+  table.finish(ended(table.take()->record, JobState::kDone));
   EXPECT_TRUE(table.pending("1"));
-  EXPECT_FALSE(table.pending("2"));
+  EXPECT_FALSE(table.pending("2")) << "waiting does not mend a token";
+  EXPECT_FALSE(table.pending("3")) << "its branch holds a later save";
+}
+
+TEST(JobTable, AFailedJobCanBeDropped) {
+  JobTable table;
+  table.add(failed("1", "a", ErrorKind::kRejected));
+  EXPECT_TRUE(table.cancel_all().empty()) << "all that is pending, it is not";
+  EXPECT_EQ(table.cancel("1").size(), 1u);
+  EXPECT_TRUE(table.cancel("1").empty());
 }
 
 TEST(JobTable, WaitEndsWithTheJob) {
@@ -107,9 +126,10 @@ TEST(JobTable, WaitEndsWithTheJob) {
   const auto running = table.take();
   std::thread lane([&] { table.finish(ended(running->record, JobState::kDone)); });
   const auto soon = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  EXPECT_TRUE(table.wait("1", soon));
-  EXPECT_FALSE(table.wait("", std::chrono::steady_clock::now())) << "job 2 is still queued";
-  EXPECT_TRUE(table.wait("no such job", soon));
+  EXPECT_EQ(table.wait("1", soon), WaitOutcome::kEnded);
+  EXPECT_EQ(table.wait("", std::chrono::steady_clock::now()), WaitOutcome::kTimedOut)
+      << "job 2 is still queued";
+  EXPECT_EQ(table.wait("no such job", soon), WaitOutcome::kEnded);
   lane.join();
 }
 

@@ -8,6 +8,7 @@
 
 #include <filesystem>
 
+#include "plugin/spool/spool.h"
 #include "tests/support/temp_dir.h"
 
 namespace hubrev {
@@ -71,7 +72,8 @@ TEST_F(WorkerTest, FrozenJobsWaitForTheNextProcess) {
   std::filesystem::remove_all(dir_ / "checkpoint-1");
   const auto worker = start();
   EXPECT_EQ(state_of(*worker, id), "queued");
-  EXPECT_EQ(TempDir::read(dir_ / ("_hub_revisions/" + id + "/files/config.json")), "{}");
+  const std::string pack = TempDir::read(dir_ / ("_hub_revisions/" + id + "/files.small"));
+  EXPECT_TRUE(pack.starts_with("{}")) << pack;
 }
 
 TEST_F(WorkerTest, LeftJobsGoWhereTheHubIsNow) {
@@ -97,7 +99,68 @@ TEST_F(WorkerTest, SavingTheSameStepAgainSupersedes) {
   EXPECT_EQ(state_of(*worker, first), "superseded");
   EXPECT_EQ(state_of(*worker, other), "queued");
   EXPECT_EQ(state_of(*worker, second), "queued");
+  worker->close(milliseconds(0));
   EXPECT_FALSE(std::filesystem::exists(dir_ / ("_hub_revisions/" + first + "/files")));
+}
+
+TEST_F(WorkerTest, AKillBetweenTwoSavesLeavesOnlyTheLaterOne) {
+  std::string first;
+  std::string second;
+  {
+    const auto worker = start();
+    first = *worker->submit(checkpoint(1));
+  }
+  const std::string record_path = dir_ / ("_hub_revisions/" + first + "/job.json");
+  const std::string queued = TempDir::read(record_path);
+  const std::filesystem::path spool = dir_ / "_hub_revisions";
+  std::filesystem::copy(spool / first / "files", dir_ / "kept");
+  {
+    const auto worker = start();
+    second = *worker->submit(checkpoint(1));
+  }
+  // As if the process had died before it wrote down that the first was superseded.
+  dir_.write("_hub_revisions/" + first + "/job.json", queued);
+  std::filesystem::copy(dir_ / "kept", spool / first / "files");
+  const auto worker = start();
+  EXPECT_EQ(state_of(*worker, first), "superseded");
+  EXPECT_EQ(state_of(*worker, second), "queued");
+}
+
+TEST_F(WorkerTest, ACancelThatCameWhileNobodyOwnedTheSpoolHolds) {
+  std::string id;
+  {
+    const auto worker = start();
+    id = *worker->submit(checkpoint(1));
+  }
+  ASSERT_TRUE(request_cancel(dir_ / "_hub_revisions", id).ok());
+  settings_["offline"] = false;
+  const auto worker = start();
+  EXPECT_EQ(state_of(*worker, id), "cancelled");
+}
+
+TEST_F(WorkerTest, ATokenIsNotSentWhereAnOldRecordPoints) {
+  std::string id;
+  {
+    const auto worker = start();
+    id = *worker->submit(checkpoint(1));
+  }
+  settings_["endpoint"] = "http://127.0.0.1:10";
+  settings_["offline"] = false;
+  const auto worker = start();
+  EXPECT_EQ(state_of(*worker, id), "failed");
+  const std::string message = worker->status().at(0)["error"]["message"];
+  EXPECT_NE(message.find("--endpoint http://127.0.0.1:9"), std::string::npos) << message;
+}
+
+TEST_F(WorkerTest, ASnapshotThatIsGoneIsSaidSo) {
+  std::string id;
+  {
+    const auto worker = start();
+    id = *worker->submit(checkpoint(1));
+  }
+  std::filesystem::remove_all(dir_ / ("_hub_revisions/" + id + "/files"));
+  const auto worker = start();
+  EXPECT_EQ(state_of(*worker, id), "failed");
 }
 
 TEST_F(WorkerTest, OneSpoolHasOneWorker) {
@@ -132,6 +195,7 @@ TEST_F(WorkerTest, NamesThatCollideAreRefused) {
   const auto refused = worker->submit(second);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().kind, ErrorKind::kConfig);
+  EXPECT_EQ(worker->status().size(), 2u) << "it is on record";
 }
 
 TEST_F(WorkerTest, CancelEndsAQueuedJobForGood) {
@@ -166,7 +230,7 @@ TEST_F(WorkerTest, AnUnreachableServerFailsTheJobAndKeepsItsSnapshot) {
     ASSERT_TRUE(preflight.has_value());
     EXPECT_FALSE(preflight->ok());
   }
-  EXPECT_TRUE(std::filesystem::exists(dir_ / ("_hub_revisions/" + id + "/files/config.json")));
+  EXPECT_TRUE(std::filesystem::exists(dir_ / ("_hub_revisions/" + id + "/files.small")));
   settings_["offline"] = true;
   const auto worker = start();
   EXPECT_EQ(state_of(*worker, id), "queued") << "the next start tries again";

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -62,8 +63,8 @@ def sync(
 ) -> int:
     """Push what an interrupted, killed or offline run left in its spool; try failed jobs again.
 
-    Each job goes where it was meant to go, unless --endpoint or HF_ENDPOINT says that the Hub has
-    moved; --config and --set are for this run's worker.
+    Jobs go where they were meant to go, with the token found now, unless --endpoint or HF_ENDPOINT
+    says that the Hub has moved. --config and --set are for this run's worker.
     """
     spool = _existing_spool(output_dir, spool_dir)
     contents = _read(spool)
@@ -76,9 +77,11 @@ def sync(
     worker: dict[str, Any] = {"repo_id": pending[-1].settings["repo_id"]}
     worker |= keywords(settings, endpoint=endpoint, spool_dir=str(spool)) | {"offline": False}
     # Where no file is given, the newest job's settings say how to talk to its server.
-    left = {key: value for key, value in pending[-1].settings.items() if key != "endpoint"}
-    base = config if config is not None else left
+    base = config if config is not None else dict(pending[-1].settings)
+    if isinstance(base, dict) and (endpoint or os.environ.get("HF_ENDPOINT")):
+        del base["endpoint"]
     pusher = RevisionPusher(output_dir, base, **worker)
+    message(f"pushing to {pusher.settings['endpoint']}")
     interrupted = False
     try:
         drain(pusher, None, progress_bar=True)

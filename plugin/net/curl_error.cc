@@ -1,0 +1,56 @@
+#include "plugin/net/curl_error.h"
+
+#include <string_view>
+
+namespace hubrev {
+namespace {
+
+ErrorKind kind_from_curl(CURLcode code) {
+  switch (code) {
+    case CURLE_OPERATION_TIMEDOUT:
+      return ErrorKind::kTimeout;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+      return ErrorKind::kConfig;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+      return ErrorKind::kRejected;
+    case CURLE_OUT_OF_MEMORY:
+      return ErrorKind::kInternal;
+    default:
+      return ErrorKind::kNetwork;
+  }
+}
+
+// What to do about it, for the failures that only a person can mend; "" for the others.
+std::string_view remedy(CURLcode code) {
+  switch (code) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_ISSUER_ERROR:
+      return "; check that this is the right host, or name the file of the certificate authority "
+             "you trust in REQUESTS_CA_BUNDLE or SSL_CERT_FILE";
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+      return "; REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and SSL_CERT_FILE must name a readable file of "
+             "certificates in PEM form, or be unset";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
+bool answered_early(CURLcode code, long status) {
+  return status >= 400 && (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR ||
+                           code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM);
+}
+
+Error error_from_curl(CURLcode code, const std::string& host, const char* detail) {
+  std::string text = *detail != '\0' ? detail : curl_easy_strerror(code);
+  text += remedy(code);
+  return make_error(kind_from_curl(code), "no answer from " + host + ": " + text);
+}
+
+}  // namespace hubrev

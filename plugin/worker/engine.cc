@@ -1,0 +1,250 @@
+#include "plugin/worker/engine.h"
+
+#include <filesystem>
+#include <map>
+#include <utility>
+
+#include "plugin/pipeline/run_job.h"
+#include "plugin/worker/transport.h"
+
+namespace hubrev {
+namespace {
+
+// Enough that one stalled checkpoint does not hold up the next; file work has its own threads.
+constexpr std::size_t kLanes = 2;
+constexpr std::chrono::milliseconds kWatchInterval{500};
+
+bool folder_exists(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(path, ignored);
+}
+
+}  // namespace
+
+Engine::Engine(Settings settings, nlohmann::json effective, std::string output_dir, Spool spool,
+               Secret token)
+    : settings_(std::move(settings)),
+      effective_(std::move(effective)),
+      output_dir_(std::move(output_dir)),
+      spool_(std::move(spool)),
+      http_(make_http(settings_)),
+      connection_(*http_, make_retry(settings_, &log_), std::move(token)),
+      files_(settings_.concurrency, settings_.priority),
+      lanes_(kLanes, settings_.priority) {
+  log_.redact(connection_.token());
+}
+
+Engine::~Engine() {
+  close(std::chrono::milliseconds(0));
+}
+
+Status Engine::start(SpoolContents contents, const std::string& endpoint_override) {
+  HUBREV_CHECK(log_.open(spool_.root() + "/worker.log"));
+  for (const std::string& problem : contents.problems) log_.write(LogLevel::kError, problem);
+  std::map<std::string, std::string> newest;  // branch -> id of its last frozen job
+  for (const JobRecord& record : contents.records) {
+    if (!record.frozen.empty()) newest[JobTable::branch_key(record)] = record.id;
+  }
+  for (JobRecord& record : contents.records) {
+    const auto last = newest.find(JobTable::branch_key(record));
+    const bool has_successor = last != newest.end() && last->second > record.id;
+    take_up(std::move(record), has_successor, endpoint_override);
+  }
+  pump();
+  watcher_ = std::jthread([this](const std::stop_token& token) { watch(token); });
+  return {};
+}
+
+// Decides what becomes of a record that an earlier process left.
+void Engine::take_up(JobRecord record, bool has_successor, const std::string& endpoint_override) {
+  const bool frozen = folder_exists(spool_.files_directory(record.id));
+  const bool unfinished = !is_final(record.state) || record.state == JobState::kFailed;
+  const auto fail = [&](Error error) {
+    record.state = JobState::kFailed;
+    record.error = std::move(error);
+    record.updated_ms = system_clock().unix_ms();
+    log_.write(LogLevel::kError, record.revision + ": " + record.error->message);
+    save(record);
+  };
+  if (!unfinished) {
+    if (frozen) (void)spool_.free_snapshot(record.id);  // killed before the clean-up
+  } else if (has_successor || cancel_requested(spool_.root(), record.id)) {
+    record.state = has_successor ? JobState::kSuperseded : JobState::kCancelled;
+    clean_up({record});
+  } else if (!frozen) {
+    if (record.state != JobState::kFailed) {
+      fail(make_error(ErrorKind::kCorrupt,
+                      "its snapshot is missing from the spool; publish the checkpoint again"));
+    }
+  } else {
+    if (!endpoint_override.empty()) record.settings["endpoint"] = endpoint_override;
+    const std::string endpoint = record.settings.value("endpoint", settings_.endpoint);
+    if (endpoint != settings_.endpoint) {
+      // This process's token was not given for that host.
+      fail(make_error(ErrorKind::kConfig, "it was meant for " + endpoint + ", not for " +
+                                              settings_.endpoint +
+                                              "; to push it there: hub-revisions sync " +
+                                              output_dir_ + " --endpoint " + endpoint));
+    } else {
+      record.state = JobState::kQueued;
+      log_.write(LogLevel::kInfo, record.revision + ": taken up again");
+    }
+  }
+  jobs_.add(std::move(record));
+}
+
+void Engine::pump() {
+  if (settings_.offline) return;
+  for (std::size_t lane = 0; lane < kLanes; ++lane) lanes_.post([this] { run_next(); });
+}
+
+// One look at the queue. The end of a job is followed by another look, so that whatever waited for
+// its branch, or for a free lane, gets its turn.
+void Engine::run_next() {
+  std::optional<RunningJob> job = jobs_.take();
+  if (!job) return;
+  const Status outcome = run(*job);
+  job->record.bytes_sent = job->progress->bytes_sent;
+  job->record.bytes_present = job->progress->bytes_present;
+  settle(std::move(job->record), outcome);
+  pump();
+}
+
+// The root of a lane: exceptions stop here.
+Status Engine::run(RunningJob& job) {
+  const JobContext context{&spool_, &connection_,
+                           &files_, &system_clock(),
+                           &log_,   [this](const JobRecord& record) { jobs_.update(record); }};
+  try {
+    return run_job(job.record, context, *job.progress, job.stop);
+  } catch (const std::exception& e) {
+    return make_error(ErrorKind::kInternal, std::string("unexpected exception: ") + e.what());
+  } catch (...) {
+    return make_error(ErrorKind::kInternal, "unexpected exception");
+  }
+}
+
+// What becomes of a job after its run. A stop decides whatever error it surfaced as; only what was
+// published in spite of it counts as done.
+void Engine::settle(JobRecord record, const Status& outcome) {
+  const StopReason reason = jobs_.stop_reason(record.id);
+  record.updated_ms = system_clock().unix_ms();
+  if (outcome.ok()) {
+    record.state = JobState::kDone;
+  } else if (reason == StopReason::kCancelled || reason == StopReason::kSuperseded) {
+    record.state = reason == StopReason::kCancelled ? JobState::kCancelled : JobState::kSuperseded;
+    clean_up({record});
+  } else if (reason == StopReason::kClosing && outcome.error().kind == ErrorKind::kCancelled) {
+    record.state = JobState::kQueued;
+    save(record);
+  } else {
+    record.state = JobState::kFailed;
+    record.error = outcome.error();
+    record.error->message = log_.redacted(record.error->message);
+    log_.write(LogLevel::kError, record.revision + ": " + record.error->message);
+    save(record);
+    // A snapshot that was overwritten is of no use any more.
+    if (record.error->kind == ErrorKind::kCorrupt) (void)spool_.free_snapshot(record.id);
+  }
+  jobs_.finish(std::move(record));
+}
+
+void Engine::save(const JobRecord& record) {
+  if (const Status saved = spool_.save(record); !saved.ok()) {
+    log_.write(LogLevel::kError, record.revision + ": " + saved.error().message);
+  }
+}
+
+// Records a job's end and frees its snapshot. Blocks for the disk.
+void Engine::clean_up(std::vector<JobRecord> ended) {
+  for (JobRecord& record : ended) {
+    record.updated_ms = system_clock().unix_ms();
+    log_.write(LogLevel::kInfo, record.revision + ": " + std::string(to_string(record.state)));
+    save(record);
+    if (const Status freed = spool_.free_snapshot(record.id); !freed.ok()) {
+      log_.write(LogLevel::kWarning, record.revision + ": " + freed.error().message);
+    }
+  }
+}
+
+// For the training thread: unlinking the last link of a large file takes long, and syncing too. A
+// kill before it happens does no harm, since the next start knows a superseded job when it sees
+// one.
+void Engine::clean_up_later(std::vector<JobRecord> ended) {
+  const std::lock_guard lock(ended_mutex_);
+  for (JobRecord& record : ended) ended_.push_back(std::move(record));
+}
+
+void Engine::clean_up_now() {
+  std::vector<JobRecord> ended;
+  {
+    const std::lock_guard lock(ended_mutex_);
+    ended.swap(ended_);
+  }
+  clean_up(std::move(ended));
+}
+
+void Engine::watch(const std::stop_token& token) {
+  set_thread_priority(settings_.priority);
+  while (system_clock().sleep_for(kWatchInterval, token).ok()) {
+    clean_up_now();
+    for (const std::string& id : jobs_.pending_ids()) {
+      if (cancel_requested(spool_.root(), id)) clean_up(jobs_.cancel(id));
+    }
+  }
+}
+
+void Engine::preflight() {
+  if (settings_.offline) return;
+  lanes_.post([this] {
+    Status outcome;
+    if (auto target = connection_.prepare(settings_, "", stop_.get_token()); !target.ok()) {
+      outcome = std::move(target).error();
+      outcome.error().message = log_.redacted(outcome.error().message);
+      log_.write(LogLevel::kError, "preflight: " + outcome.error().message);
+    }
+    const std::lock_guard lock(preflight_mutex_);
+    preflight_outcome_ = std::move(outcome);
+  });
+}
+
+std::optional<Status> Engine::preflight_result() const {
+  const std::lock_guard lock(preflight_mutex_);
+  return preflight_outcome_;
+}
+
+WaitOutcome Engine::wait(const std::string& job_id, std::chrono::milliseconds timeout) const {
+  if (!jobs_.pending(job_id)) return WaitOutcome::kEnded;
+  if (settings_.offline) return WaitOutcome::kStands;
+  return jobs_.wait(job_id, std::chrono::steady_clock::now() + timeout);
+}
+
+bool Engine::cancel(const std::string& job_id) {
+  const bool any = job_id.empty() ? jobs_.pending("") : jobs_.has(job_id);
+  if (any) clean_up(job_id.empty() ? jobs_.cancel_all() : jobs_.cancel(job_id));
+  return any;
+}
+
+bool Engine::close(std::chrono::milliseconds drain) {
+  {
+    const std::lock_guard lock(submit_mutex_);  // a submit in progress still gets in
+    refusing_ = true;
+  }
+  if (drain.count() > 0) (void)wait("", drain);
+  const std::lock_guard lock(close_mutex_);
+  jobs_.close();
+  stop_.request_stop();
+  if (watcher_.joinable()) {
+    watcher_.request_stop();
+    watcher_.join();
+  }
+  jobs_.wait_until_idle();
+  if (!released_) {
+    clean_up_now();
+    spool_.release();
+    released_ = true;
+  }
+  return !jobs_.pending("");
+}
+
+}  // namespace hubrev

@@ -1,0 +1,86 @@
+#pragma once
+// The state and the threads behind Worker. Internal to this layer; worker.h has the contract.
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "plugin/base/log.h"
+#include "plugin/base/pool.h"
+#include "plugin/pipeline/connection.h"
+#include "plugin/spool/spool.h"
+#include "plugin/worker/job_table.h"
+#include "plugin/worker/worker.h"
+
+namespace hubrev {
+
+// Members are destroyed from the bottom up: threads before what they use.
+class Engine {
+ public:
+  Engine(Settings settings, nlohmann::json effective, std::string output_dir, Spool spool,
+         Secret token);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Opens the log, sorts out what an earlier process left, starts the threads. Once, first of all.
+  Status start(SpoolContents contents, const std::string& endpoint_override);
+
+  Result<std::string> submit(const Submission& submission);  // submit.cc
+  void preflight();
+  std::optional<Status> preflight_result() const;
+  WaitOutcome wait(const std::string& job_id, std::chrono::milliseconds timeout) const;
+  bool cancel(const std::string& job_id);
+  bool close(std::chrono::milliseconds drain);
+  const JobTable& jobs() const { return jobs_; }
+
+ private:
+  // On the caller's thread.
+  void take_up(JobRecord record, bool has_successor, const std::string& endpoint_override);
+  Status describe(const Submission& submission, JobRecord& record) const;
+  Status freeze(const Submission& submission, JobRecord& record);
+  void remember_failure(JobRecord record, const Error& error);
+
+  // On a lane.
+  void run_next();
+  Status run(RunningJob& job);
+  void settle(JobRecord record, const Status& outcome);
+
+  // On the watcher.
+  void watch(const std::stop_token& token);
+
+  // Any thread.
+  void pump();  // gives every lane a look at the queue
+  void clean_up(std::vector<JobRecord> ended);
+  void clean_up_later(std::vector<JobRecord> ended);
+  void clean_up_now();
+  void save(const JobRecord& record);
+
+  const Settings settings_;
+  const nlohmann::json effective_;  // every key; stored with each job
+  const std::string output_dir_;
+  Log log_;
+  Spool spool_;
+  std::unique_ptr<HttpClient> http_;
+  Connection connection_;
+  JobTable jobs_;
+  std::mutex submit_mutex_;  // one submit at a time; guards refusing_
+  bool refusing_ = false;
+  mutable std::mutex preflight_mutex_;  // guards preflight_outcome_
+  std::optional<Status> preflight_outcome_;
+  std::mutex ended_mutex_;        // guards ended_
+  std::vector<JobRecord> ended_;  // superseded; to be saved and freed off the training thread
+  std::mutex close_mutex_;        // one close at a time; guards released_
+  bool released_ = false;
+  std::stop_source stop_;  // of preflight
+  ThreadPool files_;
+  ThreadPool lanes_;
+  std::jthread watcher_;
+};
+
+}  // namespace hubrev
