@@ -9,7 +9,7 @@
 namespace hubrev {
 
 Status Log::open(const std::string& path) {
-  Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) return errno_error(errno, "cannot open log " + path);
   const std::lock_guard lock(mutex_);
   file_ = std::move(file);

@@ -47,7 +47,7 @@ Result<SpoolContents> read_spool(const std::string& root) {
   for (fs::directory_iterator at(root, code), end; !code && at != end; at.increment(code)) {
     std::error_code ignored;  // what cannot be looked at is no folder of ours
     const bool is_folder = fs::is_directory(at->symlink_status(ignored));
-    if (!is_folder || at->path().filename().string().starts_with(kStagingPrefix)) continue;
+    if (!is_folder || !job_id_time(at->path().filename().string())) continue;
     auto record = read_record(at->path());
     if (record.ok()) {
       contents.records.push_back(std::move(record).value());

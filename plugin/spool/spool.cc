@@ -1,6 +1,7 @@
 #include "plugin/spool/spool.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <random>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -48,7 +50,10 @@ Result<std::int64_t> sweep(const std::string& root) {
   std::error_code code;
   for (fs::directory_iterator at(root, code), end; !code && at != end; at.increment(code)) {
     const std::string name = at->path().filename().string();
-    if (name.starts_with(kStagingPrefix)) {
+    const std::string_view id =
+        std::string_view(name).substr(name.starts_with(kStagingPrefix) ? kStagingPrefix.size() : 0);
+    if (!job_id_time(id)) continue;  // somebody else's; the folder may have been theirs before
+    if (id.size() != name.size()) {
       HUBREV_CHECK(remove_tree(at->path().string()));
     } else {
       newest = std::max(newest, job_id_time(name).value_or(0));
@@ -56,6 +61,19 @@ Result<std::int64_t> sweep(const std::string& root) {
   }
   if (code) return spool_error(code.value(), root);
   return newest;
+}
+
+// Records decide what is sent where with this user's token: nobody else may write them.
+Status make_ours(const std::string& root) {
+  struct stat info {};
+  if (::stat(root.c_str(), &info) != 0) return spool_error(errno, root);
+  if (info.st_uid != ::geteuid() && ::geteuid() != 0) {
+    return make_error(ErrorKind::kConfig,
+                      "the spool " + root + " belongs to another user; choose another 'spool_dir'");
+  }
+  // Best effort: some network and FUSE mounts know no modes.
+  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) (void)::chmod(root.c_str(), 0700);
+  return {};
 }
 
 }  // namespace
@@ -87,6 +105,7 @@ Result<Spool> Spool::open(const std::string& root) {
     return with_context(std::move(made).error(),
                         "the spool needs a folder, choose another 'spool_dir'");
   }
+  HUBREV_CHECK(make_ours(absolute));
   HUBREV_TRY(SpoolLock lock, SpoolLock::take(absolute));
   HUBREV_TRY(const std::int64_t newest, sweep(absolute));
   return Spool(std::make_unique<State>(std::move(absolute), std::move(lock), newest));

@@ -50,16 +50,26 @@ std::string_view describe(FreezeMethod method) {
   return "";
 }
 
+// The folder itself or, where it is not made yet, the one that it will be made in.
+std::string existing_part(const std::string& folder) {
+  std::error_code ignored;
+  std::filesystem::path path = std::filesystem::absolute(folder, ignored);
+  while (path.has_relative_path() && !std::filesystem::is_directory(path, ignored)) {
+    path = path.parent_path();
+  }
+  return path.string();
+}
+
 // Freezes one file that is just large enough not to be copied for its smallness.
 Finding check_spool(const Settings& settings, const std::string& output_dir) {
   namespace fs = std::filesystem;
   const std::string mark = "/_hub_revisions_doctor_" + std::to_string(::getpid());
-  const std::string source = output_dir + mark;
-  const std::string spool = settings.spool_dir.empty() ? output_dir : settings.spool_dir;
+  const std::string source = existing_part(output_dir) + mark;
+  const std::string spool =
+      existing_part(settings.spool_dir.empty() ? output_dir : settings.spool_dir);
   const std::string frozen = spool + mark + "_frozen";
   std::error_code ignored;
   const auto probe = [&]() -> Result<FreezeOutcome> {
-    HUBREV_CHECK(make_private_directory(spool));
     HUBREV_CHECK(make_private_directory(source));
     HUBREV_CHECK(write_file_atomic(source + "/probe.safetensors",
                                    std::string(kHardLinkFromBytes, '\0'), Durability::kRename));
@@ -76,10 +86,11 @@ Finding check_spool(const Settings& settings, const std::string& output_dir) {
 
 Finding check_space(const std::string& output_dir) {
   std::error_code code;
-  const auto space = std::filesystem::space(output_dir, code);
-  if (code) return {"free space", false, output_dir + ": " + code.message()};
+  const std::string folder = existing_part(output_dir);
+  const auto space = std::filesystem::space(folder, code);
+  if (code) return {"free space", false, folder + ": " + code.message()};
   return {"free space", true,
-          std::to_string(space.available / 1'000'000'000) + " GB free in " + output_dir};
+          std::to_string(space.available / 1'000'000'000) + " GB free in " + folder};
 }
 
 }  // namespace

@@ -31,7 +31,9 @@ Engine::Engine(Settings settings, nlohmann::json effective, std::string output_d
       connection_(*http_, make_retry(settings_, &log_), std::move(token)),
       files_(settings_.concurrency, settings_.priority),
       lanes_(kLanes, settings_.priority) {
+  // A server or proxy may echo either form of it.
   log_.redact(connection_.token());
+  log_.redact(Secret(basic_value(connection_.token())));
 }
 
 Engine::~Engine() {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "plugin/net/retry.h"
+
 namespace hubrev {
 namespace {
 
@@ -55,6 +57,50 @@ TEST(ErrorFromResponse, KeepsRequestIdAndPause) {
   const Error date_form =
       error_from_response(answer(503, {{"retry-after", "Fri, 31 Dec 1999 23:59:59 GMT"}}, ""), "x");
   EXPECT_FALSE(date_form.retry_after.has_value());
+}
+
+TEST(ErrorFromResponse, A429AlwaysHasAPause) {
+  struct Row {
+    HttpHeaders headers;
+    std::chrono::milliseconds pause;
+  };
+  const Row rows[] = {
+      {{{"ratelimit", "\"api\";r=949;t=55"}}, kActionLimitPause},
+      {{}, kActionLimitPause},
+      {{{"ratelimit", "\"api\";r=0"}}, kActionLimitPause},
+      {{{"ratelimit", "nonsense;r=;t=-1"}}, kActionLimitPause},
+      {{{"retry-after", "Fri, 31 Dec 1999 23:59:59 GMT"}}, kActionLimitPause},
+      {{{"retry-after", "-5"}}, kActionLimitPause},
+      {{{"retry-after", "7"}}, std::chrono::seconds(7)},
+      {{{"ratelimit", "\"api\";r=0;t=3"}, {"retry-after", "7"}}, std::chrono::seconds(4)},
+  };
+  for (const Row& row : rows) {
+    const Error error = error_from_response(answer(429, row.headers, ""), "x");
+    EXPECT_EQ(error.retry_after, row.pause) << ::testing::PrintToString(row.headers);
+  }
+  EXPECT_LT(kActionLimitPause, RetryPolicy().max_retry_after) << "it would never be waited for";
+  EXPECT_FALSE(error_from_response(answer(503, {}, ""), "x").retry_after);
+}
+
+TEST(ErrorFromResponse, AnAbsurdPauseStaysALongOne) {
+  for (const char* seconds : {"9223372036854775807", "99999999999999999999999", "2000000000"}) {
+    const Error after = error_from_response(answer(429, {{"retry-after", seconds}}, ""), "x");
+    EXPECT_GT(after.retry_after, std::chrono::hours(24)) << seconds;
+    const Error reset = error_from_response(
+        answer(429, {{"ratelimit", std::string("\"api\";r=0;t=") + seconds}}, ""), "x");
+    EXPECT_GT(reset.retry_after, std::chrono::hours(24)) << seconds;
+  }
+}
+
+TEST(BasicValue, IsTheBase64OfUserAndToken) {
+  const std::pair<const char*, const char*> rows[] = {
+      {"", "aGZfdXNlcjo="},
+      {"a", "aGZfdXNlcjph"},
+      {"ab", "aGZfdXNlcjphYg=="},
+      {"abc", "aGZfdXNlcjphYmM="},
+      {"hf_\xFF\xFE?>", "aGZfdXNlcjpoZl///j8+"},
+  };
+  for (const auto& [token, value] : rows) EXPECT_EQ(basic_value(Secret(token)), value);
 }
 
 TEST(Urls, MessagesNeverShowSecrets) {

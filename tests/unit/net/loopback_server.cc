@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <stdexcept>
@@ -150,7 +151,7 @@ void LoopbackServer::run() {
   pthread_sigmask(SIG_BLOCK, &pipe_signal, nullptr);
   while (wait_readable(listener_.get())) {
     const Fd connection(::accept(listener_.get(), nullptr, nullptr));
-    if (!connection.valid()) continue;
+    if (!connection) continue;
     ++connections_;
     serve(connection.get());
   }

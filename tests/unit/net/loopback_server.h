@@ -79,10 +79,10 @@ class LoopbackServer {
 
   Handler handler_;
   const TlsIdentity* tls_;
+  int port_ = 0;
   Fd listener_;
   Fd end_reader_;  // hangs up when end_writer_ is closed
   Fd end_writer_;
-  int port_ = 0;
   std::atomic<int> connections_{0};
   mutable std::mutex mutex_;  // guards requests_
   std::vector<WireRequest> requests_;

@@ -83,6 +83,60 @@ TEST_F(WithRetry, TouchesNothingOnceCancelled) {
   EXPECT_EQ(calls_, 0);
 }
 
+TEST_F(WithRetry, WhatFailsOnceAStopIsRequestedIsCancelled) {
+  for (const ErrorKind kind :
+       {ErrorKind::kNetwork, ErrorKind::kRejected, ErrorKind::kRateLimited, ErrorKind::kInternal}) {
+    std::stop_source stop;
+    int calls = 0;
+    const Status status = with_retry(context_, stop.get_token(), [&]() -> Status {
+      ++calls;
+      stop.request_stop();
+      Error error = make_error(kind, "no");
+      error.retry_after = milliseconds(1'000'000'000);
+      return error;
+    });
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().kind, ErrorKind::kCancelled) << to_string(kind);
+    EXPECT_EQ(calls, 1);
+  }
+  EXPECT_TRUE(clock_.sleeps().empty());
+}
+
+TEST_F(WithRetry, WhatSucceededStaysASuccess) {
+  const Status status = with_retry(context_, stop_.get_token(), [&]() -> Status {
+    stop_.request_stop();
+    return {};
+  });
+  EXPECT_TRUE(status.ok());
+}
+
+TEST_F(WithRetry, BeginsNoAttemptAfterTheTimeLimit) {
+  context_.policy.max_retries = 100;
+  context_.policy.max_total = std::chrono::seconds(1000);
+  const Status status = with_retry(context_, stop_.get_token(), [&]() -> Status {
+    ++calls_;
+    // The attempt itself takes time too: 2 x (100 s + 300 s and jitter) pass, a third pause would
+    // end at 1200 s or later.
+    HUBREV_CHECK(clock_.sleep_for(milliseconds(100'000), {}));
+    Error error = make_error(ErrorKind::kServer, "busy");
+    error.retry_after = milliseconds(300'000);
+    return error;
+  });
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().kind, ErrorKind::kServer);
+  EXPECT_EQ(calls_, 3);
+  EXPECT_EQ(status.error().message,
+            "busy (gave up after 3 attempts: the next one would begin later than the limit of "
+            "1000 s for all of them)");
+}
+
+TEST_F(WithRetry, TheTimeLimitHoldsThePausesOfTheHub) {
+  EXPECT_GT(RetryPolicy().max_total, RetryPolicy().max_retry_after);
+  context_.policy.max_total = milliseconds(0);
+  EXPECT_FALSE(run(1, ErrorKind::kServer).ok());
+  EXPECT_EQ(calls_, 1);
+}
+
 TEST_F(WithRetry, WaitsAsLongAsTheServerAsked) {
   const Status status = with_retry(context_, stop_.get_token(), [&]() -> Status {
     if (++calls_ > 1) return {};

@@ -50,8 +50,8 @@ int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* length,
                     const unsigned char* offered, unsigned int offered_length, void*) {
   static constexpr unsigned char kOurs[] = "\x02h2\x08http/1.1";
   unsigned char* found = nullptr;
-  const int outcome = SSL_select_next_proto(&found, length, kOurs, sizeof kOurs - 1, offered,
-                                            offered_length);
+  const int outcome =
+      SSL_select_next_proto(&found, length, kOurs, sizeof kOurs - 1, offered, offered_length);
   *chosen = found;
   return outcome == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }

@@ -231,6 +231,24 @@ TEST_F(SpoolTest, AFailureNamesThePathAndTheSetting) {
   EXPECT_THAT(begun.error().message, AllOf(HasSubstr(root_), HasSubstr("'spool_dir'")));
 }
 
+TEST_F(SpoolTest, AFolderThatWasThereKeepsWhatItHeld) {
+  temp_.write("out/_hub_revisions/tmp-experiments/notes.txt", "mine");
+  temp_.write("out/_hub_revisions/results/job.json", "{}");
+  open();
+  EXPECT_EQ(testing::TempDir::read(root_ + "/tmp-experiments/notes.txt"), "mine");
+  const auto contents = read_spool(root_);
+  ASSERT_TRUE(contents.ok());
+  EXPECT_TRUE(contents->records.empty());
+  EXPECT_TRUE(contents->problems.empty());
+}
+
+TEST_F(SpoolTest, NobodyElseMayWriteRecords) {
+  fs::create_directories(root_);
+  fs::permissions(root_, fs::perms::all);
+  open();
+  EXPECT_EQ(fs::status(root_).permissions(), fs::perms::owner_all);
+}
+
 TEST_F(SpoolTest, AnUnwritableFolderNamesThePathAndTheSetting) {
   fs::create_directories(root_);
   fs::permissions(root_, fs::perms::owner_read | fs::perms::owner_exec | fs::perms::others_read |
@@ -239,6 +257,7 @@ TEST_F(SpoolTest, AnUnwritableFolderNamesThePathAndTheSetting) {
     // Root writes everywhere: look through the eyes of somebody else.
     fs::permissions(temp_.path(), fs::perms::all);
     constexpr uid_t kNobody = 65534;
+    ASSERT_EQ(::chown(root_.c_str(), kNobody, kNobody), 0);
     ASSERT_EQ(::seteuid(kNobody), 0);
   }
   const auto spool = Spool::open(root_);

@@ -129,12 +129,43 @@ TEST(Settings, ATokensValueIsNotRepeated) {
 }
 
 TEST(Settings, EndpointsAreChecked) {
-  for (const char* endpoint : {"", "huggingface.co", "ftp://x", "https://user:pw@x", "file:///x"}) {
+  const char* const refused[] = {
+      "",
+      "huggingface.co",
+      "ftp://x",
+      "file:///x",
+      "https://user:pw@x",
+      "ftp://user:pw@x",
+      "user:pw@x",
+      "https://x?token=pw",
+      "https://x/y#pw",
+      "https://x/a pw",
+      " https://x",
+      "https://x\n",
+      "https://x\tpw",
+      "https://x\x7F",
+      "https://",
+      "https:///",
+      "https:///pw",
+      "http://:8080",
+      "https://?pw",
+  };
+  for (const char* endpoint : refused) {
     const auto parsed = parse_settings({{"endpoint", endpoint}});
     ASSERT_FALSE(parsed.ok()) << endpoint;
     EXPECT_EQ(parsed.error().kind, ErrorKind::kConfig);
     EXPECT_THAT(parsed.error().message, HasSubstr("'endpoint'"));
-    EXPECT_EQ(parsed.error().message.find("pw"), std::string::npos);
+    EXPECT_EQ(parsed.error().message.find("pw"), std::string::npos) << parsed.error().message;
+  }
+  const std::pair<const char*, const char*> taken[] = {
+      {"https://hub.example/prefix//", "https://hub.example/prefix"},
+      {"http://[::1]:8080", "http://[::1]:8080"},
+      {"https://127.0.0.1", "https://127.0.0.1"},
+  };
+  for (const auto& [endpoint, kept] : taken) {
+    const auto parsed = parse_settings({{"endpoint", endpoint}});
+    ASSERT_TRUE(parsed.ok()) << endpoint << ": " << parsed.error().message;
+    EXPECT_EQ(parsed->endpoint, kept);
   }
   EXPECT_EQ(parse_settings({{"repo_id", "a/b/c"}}).error().kind, ErrorKind::kConfig);
 }
