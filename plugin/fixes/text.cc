@@ -4,24 +4,15 @@
 #include <charconv>
 #include <cstdint>
 
+#include "plugin/base/utf8.h"
+
 namespace hubrev {
 
 char32_t next_code_point(std::string_view text, std::size_t& at) {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-  const std::uint8_t lead = byte(at++);
-  if (lead < 0x80) return lead;
-  const std::size_t extra = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : 1;
-  if (lead < 0xC2 || lead > 0xF4 || text.size() - at < extra) return kReplacement;
-  char32_t point = lead & (0x3Fu >> extra);
-  for (std::size_t i = 0; i < extra; ++i) {
-    if ((byte(at + i) & 0xC0) != 0x80) return kReplacement;
-    point = (point << 6) | (byte(at + i) & 0x3Fu);
-  }
-  static constexpr std::array<char32_t, 4> kSmallest = {0, 0x80, 0x800, 0x10000};
-  const bool surrogate = point >= 0xD800 && point < 0xE000;
-  if (point < kSmallest[extra] || point > 0x10FFFF || surrogate) return kReplacement;
-  at += extra;
-  return point;
+  std::string_view rest = text.substr(at);
+  const auto point = take_code_point(rest);
+  at = point ? text.size() - rest.size() : at + 1;
+  return point.value_or(kReplacement);
 }
 
 void append_utf8(std::string& out, char32_t point) {

@@ -3,31 +3,13 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "plugin/base/utf8.h"
+
 namespace hubrev {
 namespace {
 
 constexpr std::size_t kMaxBytes = std::size_t{64} * 1024;
 constexpr std::string_view kBlank = " \n";
-
-unsigned char byte_at(std::string_view text, std::size_t i) {
-  return static_cast<unsigned char>(text[i]);
-}
-
-// Length of the well-formed UTF-8 sequence at the start of `text` (Unicode 15, table 3-7), or 0.
-std::size_t utf8_length(std::string_view text) {
-  const unsigned char first = byte_at(text, 0);
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first < 0xC2 || first > 0xF4 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte_at(text, i) & 0xC0) != 0x80) return 0;
-  }
-  const unsigned char second = byte_at(text, 1);
-  const bool overlong = (first == 0xE0 && second < 0xA0) || (first == 0xF0 && second < 0x90);
-  const bool surrogate = first == 0xED && second > 0x9F;
-  const bool too_large = first == 0xF4 && second > 0x8F;
-  return overlong || surrogate || too_large ? 0 : length;
-}
 
 std::string_view trim(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(kBlank);
@@ -47,16 +29,16 @@ std::string shown_text(std::string_view text) {
   std::string result;
   result.reserve(text.size());
   while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
-    const unsigned char first = byte_at(text, 0);
-    if (first == '\t') {
+    const std::string_view before = text;
+    const auto point = take_code_point(text);
+    if (!point) text.remove_prefix(1);
+    if (point == U'\t') {
       result += ' ';
-    } else if (length == 0 || (first < ' ' && first != '\n') || first == 0x7F) {
+    } else if (!point || (*point < U' ' && *point != U'\n') || *point == 0x7F) {
       result += '?';
     } else {
-      result += text.substr(0, length);
+      result += before.substr(0, before.size() - text.size());
     }
-    text.remove_prefix(std::max<std::size_t>(length, 1));
   }
   return result;
 }

@@ -2,87 +2,19 @@
 
 #include <gtest/gtest.h>
 
-#include <deque>
 #include <nlohmann/json.hpp>
 
-#include "tests/support/fake_clock.h"
-#include "tests/support/fake_http.h"
+#include "tests/unit/hub/hub_fixture.h"
 
 namespace hubrev {
 namespace {
 
 using nlohmann::json;
-using testing::FakeClock;
-using testing::FakeHttp;
+using testing::HubFixture;
 using testing::respond;
 using testing::SeenRequest;
 
-class HubClient : public ::testing::Test {
- protected:
-  HubClient()
-      : http_([this](const SeenRequest&) -> Result<HttpResponse> {
-          if (answers_.empty()) return last_;
-          auto next = std::move(answers_.front());
-          answers_.pop_front();
-          return next;
-        }) {
-    hub_.retry.policy.max_retries = 3;
-  }
-
-  // The next answers; the last one is repeated.
-  void answer(std::deque<Result<HttpResponse>> answers) {
-    last_ = answers.back();
-    answers_ = std::move(answers);
-  }
-  std::size_t requests() const { return http_.seen().size(); }
-  static HttpResponse with_code(int status, const std::string& code) {
-    return respond(status, R"({"error":"Repository not found"})", {{"x-error-code", code}});
-  }
-  static void expect_error(const Status& status, ErrorKind kind,
-                           std::initializer_list<const char*> words) {
-    ASSERT_FALSE(status.ok());
-    EXPECT_EQ(status.error().kind, kind) << status.error().message;
-    for (const char* word : words) {
-      EXPECT_NE(status.error().message.find(word), std::string::npos) << status.error().message;
-    }
-    EXPECT_EQ(status.error().message.find("hf_secret"), std::string::npos);
-  }
-  template <typename T>
-  static Status status_of(const Result<T>& result) {
-    return result.ok() ? Status() : Status(result.error());
-  }
-
-  // Every remote call, and an answer that it takes for a success.
-  struct Call {
-    const char* name;
-    std::function<Status()> run;
-    HttpResponse success;
-  };
-  std::vector<Call> calls() {
-    return {
-        {"whoami", [&] { return status_of(whoami(hub_, token())); },
-         respond(200, R"({"name":"ann"})")},
-        {"create",
-         [&] { return create_repository(hub_, "o/m", Visibility::kServerDefault, token()); },
-         respond(200, "{}")},
-        {"access", [&] { return check_write_access(hub_, "o/m", token()); }, respond(200)},
-        {"resolve", [&] { return status_of(resolve_revision(hub_, "o/m", "step-1", token())); },
-         respond(200, json{{"sha", kCommit}}.dump())},
-        {"detect", [&] { return status_of(detect_provider(hub_, token())); }, respond(404)},
-        {"card", [&] { return status_of(validate_card(hub_, "---\n", token())); },
-         respond(200, "{}")},
-    };
-  }
-  std::stop_token token() const { return stop_.get_token(); }
-
-  static constexpr const char* kCommit = "0123456789abcdef0123456789abcdef01234567";
-  std::deque<Result<HttpResponse>> answers_;
-  Result<HttpResponse> last_ = respond(500);
-  FakeHttp http_;
-  FakeClock clock_;
-  std::stop_source stop_;
-  HubConnection hub_{&http_, {&clock_, {}, {}}, "https://hub.example", Secret("hf_secret")};
-};
+class HubClient : public HubFixture {};
 
 TEST_F(HubClient, EveryCallSurvivesTransients) {
   const Result<HttpResponse> transients[] = {respond(500), respond(504), respond(408), respond(429),
@@ -305,60 +237,6 @@ TEST_F(HubClient, ResolveFailures) {
   answer({respond(401, R"({"error":"Invalid username or password."})")});
   expect_error(resolve(), ErrorKind::kAuth, {"o/m is private or not there", "HF_TOKEN"});
   EXPECT_FALSE(http_.seen().back().authorized);
-}
-
-TEST_F(HubClient, DetectsWhatItTalksTo) {
-  struct Row {
-    HttpResponse answer;
-    Provider expected;
-  };
-  const Row rows[] = {
-      {respond(200, R"({"type":"user","name":"ann"})"), Provider::kHub},
-      {respond(401, R"({"error":"Invalid username or password."})"), Provider::kHub},
-      {respond(401, "", {{"x-error-message", "Invalid credentials"}}), Provider::kHub},
-      {respond(401, "no JSON", {{"x-error-code", "RepoNotFound"}}), Provider::kHub},
-      {respond(404, "<html>Not found</html>"), Provider::kGit},
-      {respond(404, R"({"error":"404 Not Found"})"), Provider::kGit},
-      {respond(404, R"({"name":"x"})"), Provider::kGit},
-      {respond(405), Provider::kGit},
-      {respond(410), Provider::kGit},
-      {respond(401, "<html>Log in</html>"), Provider::kGit},
-      {respond(401, "Unauthorized\n", {{"www-authenticate", "Basic"}}), Provider::kGit},
-      {respond(401, ""), Provider::kGit},
-  };
-  for (const Row& row : rows) {
-    answer({row.answer});
-    const auto provider = detect_provider(hub_, token());
-    ASSERT_TRUE(provider.ok()) << row.answer.status << row.answer.body;
-    EXPECT_EQ(*provider, row.expected) << row.answer.status << row.answer.body;
-  }
-  hub_.token = Secret();
-  EXPECT_TRUE(detect_provider(hub_, token()).ok());
-  EXPECT_FALSE(http_.seen().back().authorized);
-}
-
-TEST_F(HubClient, TakesNobodyElseForAGitServer) {
-  const HttpResponse rows[] = {
-      respond(200, "<html>Log in</html>"),
-      respond(200, R"({"error":"x"})"),
-      respond(200, ""),
-      respond(204),
-      respond(302, ""),
-      respond(400, "Bad Request"),
-      respond(401, R"({"message":"authentication required"})"),
-      respond(401, "Unauthorized", {{"x-request-id", "abc"}}),
-      respond(402),
-      respond(403, "<html>Blocked by the proxy</html>"),
-      respond(403, R"({"error":"x"})"),
-      respond(407),
-      respond(501),
-  };
-  for (const HttpResponse& row : rows) {
-    answer({row});
-    expect_error(status_of(detect_provider(hub_, token())), ErrorKind::kRejected,
-                 {"the answer of https://hub.example is neither a Hub's nor a git server's",
-                  ("status " + std::to_string(row.status)).c_str(), "'endpoint'", "'provider'"});
-  }
 }
 
 TEST_F(HubClient, ARefusedConnectionKeepsItsRemedy) {

@@ -199,7 +199,7 @@ TEST_F(CurlClientTest, AStallIsATimeout) {
 TEST_F(CurlClientTest, CancelEndsAStalledExchange) {
   std::stop_source stop;
   LoopbackServer server([&](Peer& peer) {
-    if (!peer.read_request() || !peer.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")) return;
+    if (!peer.read_request()) return;
     stop.request_stop();
     peer.read_head();
   });

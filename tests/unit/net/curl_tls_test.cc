@@ -40,7 +40,8 @@ bool await_request(Peer& peer) {
     const auto header = peer.read_exactly(9);
     if (!header) return false;
     std::size_t length = 0;
-    for (int i = 0; i < 3; ++i) length = length << 8 | static_cast<unsigned char>((*header)[i]);
+    for (std::size_t i = 0; i < 3; ++i)
+      length = length << 8 | static_cast<unsigned char>((*header)[i]);
     if (!peer.read_exactly(length)) return false;
     if ((*header)[3] == kHeaders) return peer.send(frame(kSettings, kAck, 0, ""));
   }

@@ -23,11 +23,10 @@ JobRecord full_record() {
   r.created_ms = 1'769'860'800'123;
   r.settings = {{"repo_id", "a/b"}, {"tags", {"x", "y"}}};
   constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
-  r.frozen = {
-      {"config.json", FreezeMethod::kCopy, {1, 2, 3}, 0, 2},
-      {"model.safetensors", FreezeMethod::kHardLink, {kMax, 1ull << 40, -5}, 0, 1ull << 40},
-      {"small.json", FreezeMethod::kPacked, {5, kMax, 6}, kMax - 7, 7},
-      {"vocab.json", FreezeMethod::kReflink, {7, 8, 1'769'860'800'123'456'789}, 0, 8}};
+  r.frozen = {{"config.json", FreezeMethod::kCopy, {1, 2, 3}, 0, 2},
+              {"model.safetensors", FreezeMethod::kHardLink, {kMax, 1ull << 40, -5}, 0, 1ull << 40},
+              {"small.json", FreezeMethod::kPacked, {5, kMax, 6}, kMax - 7, 7},
+              {"vocab.json", FreezeMethod::kReflink, {7, 8, 1'769'860'800'123'456'789}, 0, 8}};
   r.excluded = {"optimizer.pt", "global_step5/"};
   r.state = JobState::kFailed;
   r.error = make_error(ErrorKind::kRateLimited, "too many requests");
