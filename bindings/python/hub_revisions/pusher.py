@@ -56,8 +56,8 @@ class RevisionPusher:
             for record in decode_spool(_core.read_spool(self.spool)).records
             if record.is_final
         }
-        # The Hub may have moved since an earlier process left its jobs. Only who says so here and now
-        # means it for them, too; otherwise they keep their endpoint, and the token stays with its own.
+        # The Hub may have moved since an earlier process left its jobs. Only who says so here and
+        # now means it for them, too; otherwise they keep their endpoint, and this token its own.
         said = self.settings.origins["endpoint"] in ("keyword argument", "HF_ENDPOINT")
         endpoint = self.settings["endpoint"] if said else ""
         self._worker: _core.Worker | None = _core.Worker(
