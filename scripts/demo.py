@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
 SAVE_STEPS = 20
@@ -130,6 +129,7 @@ def train(output_dir: Path, endpoint: str, token: str | None, repo: str):
             report_to=[],
             seed=1,
             use_cpu=True,
+            disable_tqdm=not sys.stderr.isatty(),
         ),
         train_dataset=encode(tokenizer, lines[:split]),
         eval_dataset=encode(tokenizer, lines[split:]),
@@ -139,23 +139,6 @@ def train(output_dir: Path, endpoint: str, token: str | None, repo: str):
     )
     trainer.train()
     return callback
-
-
-def show(console: Console, rows) -> None:
-    table = Table(title="Revisions")
-    for heading in ("revision", "step", "eval loss", "size", "bytes sent", "push s", "waited ms"):
-        table.add_column(heading, justify="left" if heading == "revision" else "right")
-    for row in rows:
-        table.add_row(
-            row.revision,
-            str(row.step),
-            f"{row.metric:.4f}" if row.metric is not None else "-",
-            f"{row.size:,}",
-            f"{row.sent:,}",
-            f"{row.push_seconds:.2f}",
-            f"{row.waited_ms:.2f}",
-        )
-    console.print(table)
 
 
 def generate(repo: str, revision: str, token: str | None) -> tuple[str, bool]:
@@ -193,13 +176,15 @@ def main() -> int:
         os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
         from hub_revisions import best_revision, promote
+        from transformers.utils import logging
 
+        if not sys.stderr.isatty():
+            logging.disable_progress_bar()
         output_dir = workdir / "output"
         shutil.rmtree(output_dir, ignore_errors=True)
         callback = train(output_dir, endpoint, token, options.repo)
         shutil.copy(output_dir / "_hub_revisions" / "worker.log", workdir / "worker.log")
         failed = [record for record in callback.records() if record.state != "done"]
-        show(console, callback.summary("eval_loss"))
         for record in failed:
             console.print(f"{record.revision}: {record.state}: {record.error}")
         if failed or not callback.records():

@@ -103,10 +103,7 @@ Status check_tensors(const WeightSet& set, const NamesByFile& files) {
   return {};
 }
 
-}  // namespace
-
-Status check_weights(const Snapshot& snapshot) {
-  HUBREV_CHECK(check_has_weights(snapshot));
+Status check_files(const Snapshot& snapshot) {
   HUBREV_TRY(const NamesByFile files, read_names(snapshot));
   HUBREV_TRY(const std::vector<WeightSet> sets, find_weight_sets(snapshot));
   for (const WeightSet& set : sets) {
@@ -118,6 +115,17 @@ Status check_weights(const Snapshot& snapshot) {
     HUBREV_CHECK(shard_paths(snapshot, entry, index));
   }
   return {};
+}
+
+}  // namespace
+
+Status check_weights(const Snapshot& snapshot) {
+  HUBREV_CHECK(check_has_weights(snapshot));
+  Status files = check_files(snapshot);
+  if (!files.ok() && files.error().kind == ErrorKind::kInvalidInput) {
+    files.error().message += "; the checkpoint is incomplete or damaged, save it again";
+  }
+  return files;
 }
 
 }  // namespace hubrev
