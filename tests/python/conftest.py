@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 
 import pytest
 from hub_revisions.local_hub import LocalHub
+
+# A shell's background jobs ignore SIGINT, and children inherit that; these tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before transformers is imported: nothing of these tests leaves this machine.
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
