@@ -23,7 +23,8 @@ need_packages() {
   [ ${#missing[@]} -eq 0 ] && return
   say "installing ${missing[*]}"
   privileged apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive privileged apt-get install -y -qq --no-install-recommends "${missing[@]}"
+  privileged env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
 RUNTIME_PACKAGES=(git git-lfs python3 python3-venv ca-certificates)
