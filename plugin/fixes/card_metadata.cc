@@ -152,7 +152,7 @@ CardMetadata complete_metadata(YamlValue existing, const FixContext& context,
   repair_fields(card);
   repair_base_model(card);
   if (card.values.find("library_name") == nullptr) {
-    card.values.set("library_name", YamlValue::string(facts.library));
+    card.values.set("library_name", YamlValue::string(facts.framework));
   }
   add_base_model(card, context, facts);
   YamlValue license = YamlValue::string(context.license);

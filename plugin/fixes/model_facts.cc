@@ -104,7 +104,7 @@ Result<ModelFacts> read_model_facts(const Snapshot& snapshot) {
   ModelFacts facts;
   facts.adapter = find_entry(snapshot, "config.json") == nullptr &&
                   find_entry(snapshot, "adapter_config.json") != nullptr;
-  facts.library = facts.adapter ? "peft" : "transformers";
+  facts.framework = facts.adapter ? "peft" : "transformers";
   facts.auto_class = facts.adapter ? "AutoPeftModel" : "AutoModel";
   facts.companion = companion_of(snapshot);
   if (adapter) {

@@ -13,7 +13,7 @@ enum class Companion { kNone, kTokenizer, kProcessor };
 struct ModelFacts {
   bool adapter = false;    // adapter_config.json without config.json
   std::string base_model;  // as the trainer wrote it, maybe a local path; "" if unknown
-  std::string library;     // Python package that loads it: "transformers", "peft"
+  std::string framework;   // Python package that loads it: "transformers", "peft"
   std::string auto_class;  // e.g. "AutoModelForCausalLM"
   std::string task;        // the Hub's task id, e.g. "text-generation"; "" if unknown
   Companion companion = Companion::kNone;  // what to load beside the model

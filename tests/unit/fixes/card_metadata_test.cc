@@ -7,7 +7,7 @@ namespace {
 
 ModelFacts facts(const std::string& base_model = "") {
   ModelFacts value;
-  value.library = "transformers";
+  value.framework = "transformers";
   value.base_model = base_model;
   return value;
 }
