@@ -104,7 +104,11 @@ std::string run_doctor(const std::string& settings_text, const std::string& toke
 std::string spool_records(const std::string& spool_dir) {
   SpoolContents contents = unwrap(released([&] { return read_spool(spool_dir); }));
   json records = json::array();
-  for (const JobRecord& record : contents.records) records.push_back(to_json(record));
+  for (const JobRecord& record : contents.records) {
+    records.push_back(to_json(record));
+    const auto progress = contents.progress.find(record.id);
+    if (progress != contents.progress.end()) records.back()["progress"] = progress->second;
+  }
   return dump({{"records", std::move(records)}, {"problems", contents.problems}});
 }
 

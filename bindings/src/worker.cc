@@ -39,6 +39,10 @@ struct ReleasedDelete {
 };
 using Holder = std::unique_ptr<Worker, ReleasedDelete>;
 
+std::string dump(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 Holder make_worker(const std::string& settings, const std::string& token,
                    const std::string& output_dir, const std::string& endpoint_override) {
   WorkerOptions options;
@@ -55,6 +59,10 @@ std::string submit(Worker& worker, const std::string& directory, const std::stri
                    const std::string& run, const std::map<std::string, double>& metrics,
                    std::optional<std::int64_t> eos_token_id) {
   const Submission submission{directory, revision, step, epoch, run, metrics, eos_token_id};
+  const auto deadline = std::chrono::steady_clock::now() + worker.room_timeout();
+  wait_interruptibly([&](milliseconds slice) {
+    return worker.wait_for_room(slice) || std::chrono::steady_clock::now() >= deadline;
+  });
   return unwrap(released([&] { return worker.submit(submission); }));
 }
 
@@ -96,11 +104,19 @@ void define_worker(py::module_& module) {
            py::arg("step") = py::none(), py::arg("epoch") = py::none(), py::arg("run") = "",
            py::arg("metrics") = std::map<std::string, double>(),
            py::arg("eos_token_id") = py::none())
-      .def("status",
-           [](const Worker& w) {
-             return released(
-                 [&] { return w.status().dump(-1, ' ', false, json::error_handler_t::replace); });
-           })
+      .def("status", [](const Worker& w) { return released([&] { return dump(w.status()); }); })
+      .def(
+          "record",
+          [](const Worker& w, const std::string& job) {
+            return released([&] { return dump(w.record(job)); });
+          },
+          py::arg("job"))
+      .def(
+          "wait_for_outcomes",
+          [](const Worker& w, std::size_t seen, double timeout) {
+            return released([&] { return w.wait_for_outcomes(seen, to_milliseconds(timeout)); });
+          },
+          py::arg("seen"), py::arg("timeout"))
       .def("wait", &wait, py::arg("job") = "", py::arg("timeout") = py::none())
       .def(
           "cancel",

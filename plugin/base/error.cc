@@ -1,13 +1,14 @@
 #include "plugin/base/error.h"
 
 #include <array>
+#include <cerrno>
 #include <system_error>
 #include <utility>
 
 namespace hubrev {
 namespace {
 
-constexpr std::array<std::pair<ErrorKind, std::string_view>, 14> kNames = {{
+constexpr std::array<std::pair<ErrorKind, std::string_view>, 15> kNames = {{
     {ErrorKind::kCancelled, "cancelled"},
     {ErrorKind::kTimeout, "timeout"},
     {ErrorKind::kNetwork, "network"},
@@ -20,6 +21,7 @@ constexpr std::array<std::pair<ErrorKind, std::string_view>, 14> kNames = {{
     {ErrorKind::kInvalidInput, "invalid_input"},
     {ErrorKind::kCorrupt, "corrupt"},
     {ErrorKind::kIo, "io"},
+    {ErrorKind::kNoSpace, "no_space"},
     {ErrorKind::kConfig, "config"},
     {ErrorKind::kInternal, "internal"},
 }};
@@ -46,6 +48,7 @@ bool retryable(ErrorKind kind) {
     case ErrorKind::kNetwork:
     case ErrorKind::kRateLimited:
     case ErrorKind::kServer:
+    case ErrorKind::kNoSpace:
       return true;
     case ErrorKind::kCancelled:
     case ErrorKind::kAuth:
@@ -70,7 +73,8 @@ Error make_error(ErrorKind kind, std::string message) {
 }
 
 Error errno_error(int code, std::string_view what) {
-  return make_error(ErrorKind::kIo,
+  const bool full = code == ENOSPC || code == EDQUOT;
+  return make_error(full ? ErrorKind::kNoSpace : ErrorKind::kIo,
                     std::string(what) + ": " + std::generic_category().message(code));
 }
 

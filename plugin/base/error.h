@@ -21,6 +21,7 @@ enum class ErrorKind {
   kInvalidInput,  // what the user handed over cannot be published as it is
   kCorrupt,       // bytes are not what was promised: changed while pending, wrong digest
   kIo,            // the local file system
+  kNoSpace,       // no room: the disk is full, or a limit of the spool is reached
   kConfig,        // a setting is wrong
   kInternal,      // a bug of ours
 };
@@ -41,7 +42,7 @@ struct Error {
 };
 
 Error make_error(ErrorKind kind, std::string message);
-// For a failed system call: "<what>: <strerror(code)>", kind io.
+// For a failed system call: "<what>: <strerror(code)>"; no_space for a full disk or quota, else io.
 Error errno_error(int code, std::string_view what);
 // Puts "<context>: " in front; everything else stays.
 Error with_context(Error error, std::string_view context);

@@ -48,7 +48,7 @@ class PushAttempt final : public Exchange {
     if (cancelled()) return make_error(ErrorKind::kCancelled, "cancelled");
     if (request_.expected) {
       if (previous_ != request_.expected) return moved();
-    } else if (previous_ && request_.existing == ExistingRevision::kFail) {
+    } else if (previous_ && request_.policy == RefPolicy::kReplaceOwn && !is_own(*previous_)) {
       return occupied();
     }
     return {};
@@ -80,6 +80,10 @@ class PushAttempt final : public Exchange {
   }
 
  private:
+  bool is_own(const GitId& commit) const {
+    return std::find(request_.own.begin(), request_.own.end(), commit) != request_.own.end();
+  }
+
   Error refused(const std::string& status) const {
     const std::string words = server_text.text();
     ErrorKind kind = ErrorKind::kRejected;
@@ -100,8 +104,8 @@ class PushAttempt final : public Exchange {
   Error occupied() const {
     return make_error(ErrorKind::kConflict,
                       request_.ref + " already holds commit " + previous_->hex() +
-                          ", not this checkpoint's " + request_.commit.hex() +
-                          "; use another 'revision', or set 'if_exists' to 'replace'");
+                          " of somebody else, not " + request_.commit.hex() +
+                          "; use another 'revision', or set 'exists' to 'suffix' or 'overwrite'");
   }
 
   const PushRequest& request_;

@@ -15,7 +15,6 @@
 #include "plugin/git/repository.h"
 #include "plugin/net/http.h"
 #include "plugin/net/retry.h"
-#include "plugin/types/settings.h"
 
 namespace hubrev {
 
@@ -43,13 +42,19 @@ Status fetch(Repository& repository, const Remote& remote, const std::vector<std
 
 enum class PushResult { kPushed, kAlreadyThere };
 
+// What becomes of another commit that the ref holds.
+enum class RefPolicy {
+  kReplace,    // whatever it is
+  kReplaceOwn  // if it is one of PushRequest::own; else kConflict
+};
+
 struct PushRequest {
   GitId commit;     // in the repository, with everything it refers to
   std::string ref;  // full: "refs/heads/x"
-  // Compare-and-swap: the ref must still be this, else kConflict. `existing` does not matter then.
+  // Compare-and-swap: the ref must still be this, else kConflict. `policy` does not matter then.
   std::optional<GitId> expected;
-  // When the remote ref holds another commit: kReplace it, or kFail with kConflict.
-  ExistingRevision existing = ExistingRevision::kReplace;
+  RefPolicy policy = RefPolicy::kReplace;
+  std::vector<GitId> own;  // commits that the caller has pushed to this ref before
 };
 
 struct PushOutcome {

@@ -1,17 +1,13 @@
 #include "plugin/pipeline/revisions.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
 #include <utility>
 
 #include "plugin/git/commit_writer.h"
 #include "plugin/git/read_commit.h"
 #include "plugin/git/remote.h"
-#include "plugin/git/repository.h"
 #include "plugin/lfs/pointer.h"
+#include "plugin/pipeline/scratch.h"
 
 namespace hubrev {
 namespace {
@@ -19,40 +15,6 @@ namespace {
 constexpr std::string_view kBranchPrefix = "refs/heads/";
 constexpr const char* kAuthorName = "hub-revisions";
 constexpr const char* kAuthorEmail = "hub-revisions@localhost";
-
-// A scratch repository in the temporary folder, removed at the end.
-class ScratchRepository {
- public:
-  static Result<ScratchRepository> create() {
-    std::error_code code;
-    std::string path =
-        (std::filesystem::temp_directory_path(code) / "hub-revisions-XXXXXX").string();
-    if (code || ::mkdtemp(path.data()) == nullptr)
-      return errno_error(errno, "cannot create " + path);
-    ScratchRepository scratch(path);
-    HUBREV_TRY(Repository repository, Repository::create(path + "/git"));
-    scratch.repository_ = std::make_unique<Repository>(std::move(repository));
-    return scratch;
-  }
-  ~ScratchRepository() {
-    if (path_.empty()) return;
-    repository_.reset();
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  ScratchRepository(ScratchRepository&& other) noexcept
-      : path_(std::exchange(other.path_, "")), repository_(std::move(other.repository_)) {}
-  ScratchRepository& operator=(ScratchRepository&&) = delete;
-  ScratchRepository(const ScratchRepository&) = delete;
-  ScratchRepository& operator=(const ScratchRepository&) = delete;
-
-  Repository& repository() { return *repository_; }
-
- private:
-  explicit ScratchRepository(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-  std::unique_ptr<Repository> repository_;
-};
 
 Remote remote_of(const Connection& connection, const Target& target) {
   return {repository_url(target), git_credential(target), &connection.http(), connection.retry()};
@@ -169,7 +131,7 @@ Result<Promotion> promote(Connection& connection, const Settings& settings,
   request.ref = std::string(kBranchPrefix) + branch;
   request.expected = current;
   // Without a branch to compare with: whoever created it meanwhile keeps it.
-  request.existing = ExistingRevision::kFail;
+  request.policy = RefPolicy::kReplaceOwn;
   HUBREV_CHECK(push(repository, remote, request, stop));
   return Promotion{branch, revision, commit, true};
 }

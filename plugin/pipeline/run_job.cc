@@ -2,18 +2,18 @@
 #include "plugin/pipeline/run_job.h"
 
 #include <chrono>
-#include <filesystem>
 #include <utility>
 
 #include "plugin/base/sha256.h"
 #include "plugin/fixes/apply_fixes.h"
+#include "plugin/fixes/token_scan.h"
 #include "plugin/git/commit_writer.h"
-#include "plugin/git/remote.h"
-#include "plugin/git/repository.h"
 #include "plugin/hub/hub_client.h"
 #include "plugin/lfs/uploader.h"
 #include "plugin/pipeline/message.h"
+#include "plugin/pipeline/place.h"
 #include "plugin/pipeline/plan.h"
+#include "plugin/pipeline/scratch.h"
 #include "plugin/safetensors/completeness.h"
 #include "plugin/safetensors/virtual_shards.h"
 #include "plugin/snapshot/open_snapshot.h"
@@ -24,12 +24,25 @@ namespace {
 constexpr const char* kAuthorName = "hub-revisions";
 constexpr const char* kAuthorEmail = "hub-revisions@localhost";
 constexpr std::uint64_t kLargestCard = 2u << 20;  // a card of 1 MiB with our section added
+constexpr int kMaxSuffix = 1000;
+
+// Writes the record. A full disk does not keep a job from going on, since a push is what frees it:
+// until then the last record stands, and a retry finds at the server what was done since.
+Status save(const JobRecord& record, const JobContext& context) {
+  Status saved = context.spool->save(record);
+  if (saved.ok() || saved.error().kind != ErrorKind::kNoSpace) return saved;
+  context.log->write(LogLevel::kWarning, record.revision + ": " + saved.error().message);
+  if (is_final(record.state) && context.spool->free_snapshot(record.id).ok()) {
+    return context.spool->save(record);
+  }
+  return {};
+}
 
 Status enter(JobState state, JobRecord& record, const JobContext& context) {
   record.state = state;
   record.updated_ms = context.clock->unix_ms();
   for (std::string& warning : record.warnings) warning = context.log->redacted(warning);
-  HUBREV_CHECK(context.spool->save(record));
+  HUBREV_CHECK(save(record, context));
   context.on_change(record);
   context.log->write(LogLevel::kInfo, record.revision + ": " + std::string(to_string(state)));
   return {};
@@ -93,6 +106,28 @@ Status have_card_accepted(Snapshot& snapshot, const FixContext& fix, JobRecord& 
   return {};
 }
 
+// A token in a published file is everybody's: better a revision without that file, or none.
+Status withhold_tokens(Snapshot& snapshot, JobRecord& record, SecretScan policy,
+                       const Connection& connection, const std::stop_token& stop) {
+  if (policy == SecretScan::kOff) return {};
+  const Secret& token = connection.token();
+  HUBREV_TRY(const std::vector<std::string> paths,
+             find_tokens(snapshot, {token, Secret(basic_value(token))}, stop));
+  if (paths.empty()) return {};
+  std::string list;
+  for (const std::string& path : paths) list += (list.empty() ? "" : ", ") + path;
+  if (policy == SecretScan::kFail) {
+    return make_error(ErrorKind::kInvalidInput,
+                      "a token stands in " + list +
+                          "; remove it and revoke the token, or set 'secret_scan' to 'withhold'");
+  }
+  for (const std::string& path : paths) remove_entry(snapshot, path);
+  record.warnings.push_back("withheld, because a token stands in it: " + list +
+                            "; remove it there and revoke the token");
+  take_reports(record, {{"tokens", FixOutcome::kApplied, "withheld: " + list, paths}}, {});
+  return {};
+}
+
 Result<CommitPlan> fix_and_plan(Snapshot snapshot, JobRecord& record, const Settings& settings,
                                 const Target& target, const JobContext& context,
                                 const std::stop_token& stop) {
@@ -104,6 +139,8 @@ Result<CommitPlan> fix_and_plan(Snapshot snapshot, JobRecord& record, const Sett
   if (target.provider == Provider::kHub && settings.card == CardPolicy::kComplete) {
     HUBREV_CHECK(have_card_accepted(fixed.snapshot, fix, record, *context.connection, stop));
   }
+  HUBREV_CHECK(
+      withhold_tokens(fixed.snapshot, record, settings.secret_scan, *context.connection, stop));
   HUBREV_TRY(ShardedSnapshot sharded,
              apply_virtual_shards(std::move(fixed.snapshot), settings.max_shard_size));
   take_reports(record, std::move(sharded.reports), std::move(sharded.warnings));
@@ -129,50 +166,71 @@ std::string digest_of(const CommitPlan& plan, const std::vector<LfsObject>& obje
   return content_digest(std::move(digests));
 }
 
+// The connection's way to retry, which also tells the job's progress.
+RetryContext noting_retry(const JobContext& context, Progress& progress) {
+  RetryContext retry = context.connection->retry();
+  retry.on_retry = [log = context.log, tell = retry.on_retry, &progress](const Error& error,
+                                                                         auto delay) {
+    progress.note_retry(log->redacted(error.message));
+    if (tell) tell(error, delay);
+  };
+  return retry;
+}
+
+struct WrittenCommit {
+  ScratchRepository scratch;
+  GitId id;
+};
+
+Result<WrittenCommit> write_commit_in(Result<ScratchRepository> scratch,
+                                      const CommitContent& content) {
+  if (!scratch.ok()) return std::move(scratch).error();
+  HUBREV_TRY(const GitId id, write_root_commit(scratch->repository(), content));
+  return WrittenCommit{std::move(scratch).value(), id};
+}
+
+// Beside the snapshot; where that disk is full, in the temporary folder.
+Result<WrittenCommit> write_commit(const CommitContent& content, const std::string& folder) {
+  auto beside = write_commit_in(ScratchRepository::create_at(folder), content);
+  const bool local = !beside.ok() && (beside.error().kind == ErrorKind::kIo ||
+                                      beside.error().kind == ErrorKind::kNoSpace);
+  if (!local) return beside;
+  auto elsewhere = write_commit_in(ScratchRepository::create(), content);
+  return elsewhere.ok() ? std::move(elsewhere) : std::move(beside);
+}
+
 Result<GitId> commit_and_push(const CommitPlan& plan, const std::vector<LfsObject>& objects,
                               JobRecord& record, const Settings& settings, const Target& target,
-                              const JobContext& context, const std::stop_token& stop) {
-  // Made anew each time: after a power loss an old one may hold objects that never reached the
-  // disk.
-  std::error_code ignored;
-  std::filesystem::remove_all(context.spool->work_directory(record.id), ignored);
-  HUBREV_TRY(Repository repository, Repository::create(context.spool->work_directory(record.id)));
+                              const JobContext& context, Progress& progress,
+                              const std::stop_token& stop) {
   const Signature signature{kAuthorName, kAuthorEmail, record.created_ms / 1000};
-  HUBREV_TRY(const GitId commit,
-             write_root_commit(
-                 repository, make_commit_content(plan, objects,
-                                                 revision_message(record, digest_of(plan, objects)),
-                                                 signature)));
-  record.commit = commit.hex();
+  const CommitContent content = make_commit_content(
+      plan, objects, revision_message(record, digest_of(plan, objects)), signature);
+  HUBREV_TRY(WrittenCommit written,
+             write_commit(content, context.spool->work_directory(record.id)));
+  record.commit = written.id.hex();
   HUBREV_CHECK(enter(JobState::kPushing, record, context));
   const Remote remote{repository_url(target), git_credential(target), &context.connection->http(),
-                      context.connection->retry()};
-  PushRequest request;
-  request.commit = commit;
-  request.ref = "refs/heads/" + target.revision;
-  request.existing = settings.if_exists;
-  auto first = push(repository, remote, request, stop);
-  // A push that timed out here may land there just before its repetition, which then finds the ref
-  // moved: the second look says "already there".
-  const bool raced = !first.ok() && first.error().kind == ErrorKind::kConflict &&
-                     settings.if_exists == ExistingRevision::kReplace;
-  HUBREV_TRY(const PushOutcome pushed,
-             raced ? push(repository, remote, request, stop) : std::move(first));
-  if (!pushed.server_text.empty()) {
-    context.log->write(LogLevel::kInfo, record.revision + ": server: " + pushed.server_text);
+                      noting_retry(context, progress)};
+  HUBREV_TRY(const Placement placed,
+             place_commit(written.scratch.repository(), remote, written.id, target.revision,
+                          settings.exists, context.own_commits(record), stop));
+  record.commit = placed.commit.hex();
+  if (!placed.server_text.empty()) {
+    context.log->write(LogLevel::kInfo, record.revision + ": server: " + placed.server_text);
   }
-  return commit;
+  return placed.commit;
 }
 
 // A Hub answers reads from replicas, so a moment of "not there yet" is normal and retried.
 Status confirm(const GitId& commit, const Target& target, const JobContext& context,
-               const std::stop_token& stop) {
+               Progress& progress, const std::stop_token& stop) {
   if (target.provider != Provider::kHub) return {};  // the push's own report is all there is
   const Connection& connection = *context.connection;
   RetryContext once = connection.retry();
   once.policy.max_retries = 0;  // the loop below is the one that repeats
   const HubConnection hub{&connection.http(), once, target.endpoint, target.token};
-  return with_retry(connection.retry(), stop, [&]() -> Status {
+  return with_retry(noting_retry(context, progress), stop, [&]() -> Status {
     HUBREV_TRY(const std::optional<GitId> found,
                resolve_revision(hub, target.repo_id, target.revision, stop));
     if (found == commit) return {};
@@ -181,6 +239,48 @@ Status confirm(const GitId& commit, const Target& target, const JobContext& cont
                                               (found ? "is at " + found->hex() : "is not there") +
                                               ", not at " + commit.hex());
   });
+}
+
+// From the frozen files to a confirmed revision under the record's name.
+Status publish(const Snapshot& snapshot, JobRecord& record, const Settings& settings,
+               const JobContext& context, Progress& progress, const std::stop_token& stop) {
+  HUBREV_TRY(const Target target, context.connection->prepare(settings, record.revision, stop));
+  record.repo_id = target.repo_id;
+  HUBREV_TRY(const CommitPlan plan,
+             fix_and_plan(snapshot, record, settings, target, context, stop));
+  count_bytes(plan, record, progress);
+
+  HUBREV_CHECK(enter(JobState::kUploading, record, context));
+  const LfsServer server{lfs_url(target), lfs_credential(target), "refs/heads/" + target.revision,
+                         target.endpoint};
+  progress.upload_began_ms = context.clock->unix_ms();
+  const UploadContext upload{&context.connection->http(), noting_retry(context, progress),
+                             context.files, &progress, [&] { return verify_unchanged(snapshot); }};
+  HUBREV_TRY(const std::vector<LfsObject> objects,
+             upload_files(plan.lfs_files, server, upload, stop));
+  HUBREV_CHECK(verify_unchanged(snapshot));
+
+  HUBREV_TRY(const GitId commit,
+             commit_and_push(plan, objects, record, settings, target, context, progress, stop));
+  HUBREV_CHECK(enter(JobState::kConfirming, record, context));
+  return confirm(commit, target, context, progress, stop);
+}
+
+// The revision is there, whatever becomes of the snapshot; the next start frees it again.
+Status finish(JobRecord& record, const JobContext& context) {
+  HUBREV_CHECK(enter(JobState::kDone, record, context));
+  if (const Status freed = context.spool->free_snapshot(record.id); !freed.ok()) {
+    context.log->write(LogLevel::kWarning, record.revision + ": " + freed.error().message);
+  }
+  return {};
+}
+
+// "step-10", "step-10-2", "step-10-3" ...
+void take_next_name(JobRecord& record) {
+  const std::string old = record.suffix == 0 ? "" : "-" + std::to_string(record.suffix);
+  record.revision.resize(record.revision.size() - old.size());
+  record.suffix = std::max(record.suffix, 1) + 1;
+  record.revision += "-" + std::to_string(record.suffix);
 }
 
 }  // namespace
@@ -196,35 +296,21 @@ Status run_job(JobRecord& record, const JobContext& context, Progress& progress,
              open_snapshot(context.spool->files_directory(record.id), record.frozen));
   HUBREV_CHECK(verify_unchanged(snapshot));
   HUBREV_CHECK(check_weights(snapshot));
-  HUBREV_TRY(const Target target, context.connection->prepare(settings, record.revision, stop));
-  record.repo_id = target.repo_id;
-  HUBREV_TRY(const CommitPlan plan,
-             fix_and_plan(snapshot, record, settings, target, context, stop));
-  count_bytes(plan, record, progress);
-
-  HUBREV_CHECK(enter(JobState::kUploading, record, context));
-  const LfsServer server{lfs_url(target), lfs_credential(target), "refs/heads/" + target.revision,
-                         target.endpoint};
-  const UploadContext upload{&context.connection->http(), context.connection->retry(),
-                             context.files, &progress, [&] { return verify_unchanged(snapshot); }};
-  HUBREV_TRY(const std::vector<LfsObject> objects,
-             upload_files(plan.lfs_files, server, upload, stop));
-  HUBREV_CHECK(verify_unchanged(snapshot));
-
-  HUBREV_TRY(const GitId commit,
-             commit_and_push(plan, objects, record, settings, target, context, stop));
-  HUBREV_CHECK(enter(JobState::kConfirming, record, context));
-  HUBREV_CHECK(confirm(commit, target, context, stop));
+  Status published = publish(snapshot, record, settings, context, progress, stop);
+  while (!published.ok() && published.error().kind == ErrorKind::kConflict &&
+         settings.exists == ExistingRevision::kSuffix && record.suffix < kMaxSuffix) {
+    take_next_name(record);
+    progress.bytes_hashed = 0;
+    progress.bytes_present = 0;
+    HUBREV_CHECK(enter(JobState::kFixing, record, context));
+    published = publish(snapshot, record, settings, context, progress, stop);
+  }
+  HUBREV_CHECK(published);
 
   record.bytes_sent = progress.bytes_sent;
   record.bytes_present = progress.bytes_present;
   record.push_seconds = std::chrono::duration<double>(context.clock->now() - started).count();
-  HUBREV_CHECK(enter(JobState::kDone, record, context));
-  // The revision is there, whatever becomes of the snapshot; the next start frees it again.
-  if (const Status freed = context.spool->free_snapshot(record.id); !freed.ok()) {
-    context.log->write(LogLevel::kWarning, record.revision + ": " + freed.error().message);
-  }
-  return {};
+  return finish(record, context);
 }
 
 }  // namespace hubrev

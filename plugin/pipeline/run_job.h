@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <stop_token>
+#include <vector>
 
 #include "plugin/base/log.h"
 #include "plugin/base/pool.h"
@@ -18,6 +20,8 @@ struct JobContext {
   ThreadPool* files = nullptr;  // hashing and uploading; never the pool that calls run_job
   Clock* clock = nullptr;
   Log* log = nullptr;
+  // Commits that this spool has pushed, or begun to push, to the record's branch.
+  std::function<std::vector<GitId>(const JobRecord&)> own_commits;
   // Called with the record after each stage; the worker publishes it to status().
   std::function<void(const JobRecord&)> on_change;
 };

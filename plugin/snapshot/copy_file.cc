@@ -62,7 +62,14 @@ Result<FileStamp> stamp_target(int fd, const std::string& path) {
 
 // Not copy_file_range(): where the file system can share extents it does what FICLONE does, and
 // waits for the disk like that.
-Status copy_bytes(const OpenedFile& in, int out, const std::string& target) {
+Status copy_bytes(const OpenedFile& in, int out, const std::string& target, CopyBudget& budget) {
+  if (in.stamp.size > budget.left) {
+    return unwritten(
+        make_error(ErrorKind::kNoSpace, "no room to copy " + shown_path(in.path) + " of " +
+                                            std::to_string(in.stamp.size) +
+                                            " bytes, by 'min_free_bytes' or 'max_spool_bytes'"));
+  }
+  budget.left -= in.stamp.size;
   std::array<char, 64 * 1024> buffer;
   for (std::uint64_t left = in.stamp.size; left > 0;) {
     const std::uint64_t want = std::min<std::uint64_t>(left, buffer.size());

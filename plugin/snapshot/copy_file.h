@@ -2,6 +2,7 @@
 // What both ways to freeze a file need: the checkpoint's file, the spool's file, and the bytes
 // from one to the other. invalid_input is about the former, io about the latter.
 
+#include <cstdint>
 #include <string>
 
 #include "plugin/base/file.h"
@@ -23,9 +24,15 @@ Result<OpenedFile> open_source(const std::string& path);
 // `path` must not exist; mode 0600.
 Result<Fd> create_target(const std::string& path);
 
-// Appends what `in` holds to `out`. invalid_input when it is not what it was when it was opened;
-// then some of it may have been written.
-Status copy_bytes(const OpenedFile& in, int out, const std::string& target);
+// How many bytes one freeze may still copy.
+struct CopyBudget {
+  std::uint64_t left = 0;
+};
+
+// Appends what `in` holds to `out`, and takes it off the budget. no_space when that does not
+// suffice; invalid_input when the file is not what it was when it was opened, and then some of it
+// may have been written.
+Status copy_bytes(const OpenedFile& in, int out, const std::string& target, CopyBudget& budget);
 
 Result<FileStamp> stamp_target(int fd, const std::string& path);
 

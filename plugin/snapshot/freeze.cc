@@ -13,6 +13,7 @@
 #include "plugin/snapshot/path_rules.h"
 #include "plugin/snapshot/refusal.h"
 #include "plugin/snapshot/scan.h"
+#include "plugin/snapshot/stamp.h"
 
 namespace hubrev {
 namespace {
@@ -53,21 +54,24 @@ Status make_folders_above(const std::string& target) {
   return {};
 }
 
-Result<FrozenFile> freeze_file(const ScannedFile& file, const std::string& destination,
-                               Pack& pack) {
+Result<FrozenFile> freeze_file(const ScannedFile& file, const std::string& destination, Pack& pack,
+                               CopyBudget& budget) {
   HUBREV_TRY(const OpenedFile in, open_source(file.source));
-  if (in.stamp.size < kHardLinkFromBytes) return pack.append(file.path, in);
+  if (in.stamp.size < kHardLinkFromBytes) {
+    return pack.append(file.path, in, budget);
+  }
   const std::string target = destination + "/" + file.path;
   if (file.path.find('/') != std::string::npos) HUBREV_CHECK(make_folders_above(target));
-  return freeze_alone(file.path, in, target);
+  return freeze_alone(file.path, in, target, budget);
 }
 
 Result<std::vector<FrozenFile>> freeze_files(const std::vector<ScannedFile>& files,
-                                             const std::string& destination, Pack& pack) {
+                                             const std::string& destination, Pack& pack,
+                                             CopyBudget budget) {
   std::vector<FrozenFile> frozen;
   frozen.reserve(files.size());
   for (const ScannedFile& file : files) {
-    HUBREV_TRY(FrozenFile one, freeze_file(file, destination, pack));
+    HUBREV_TRY(FrozenFile one, freeze_file(file, destination, pack, budget));
     frozen.push_back(std::move(one));
   }
   HUBREV_CHECK(pack.stamp(frozen));
@@ -75,6 +79,14 @@ Result<std::vector<FrozenFile>> freeze_files(const std::vector<ScannedFile>& fil
 }
 
 }  // namespace
+
+std::optional<FileStamp> folder_stamp(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) return std::nullopt;
+  FileStamp stamp = stamp_of(info);
+  stamp.size = 0;  // means nothing for a folder
+  return stamp;
+}
 
 Result<FreezeOutcome> freeze_checkpoint(const FreezeRequest& request) {
   const std::string parent = std::filesystem::path(request.destination).parent_path().string();
@@ -89,7 +101,8 @@ Result<FreezeOutcome> freeze_checkpoint(const FreezeRequest& request) {
   }
   HUBREV_TRY(NewFolder destination, NewFolder::create(request.destination));
   Pack pack(pack_path(request.destination));
-  HUBREV_TRY(std::vector<FrozenFile> frozen, freeze_files(scan.files, request.destination, pack));
+  HUBREV_TRY(std::vector<FrozenFile> frozen,
+             freeze_files(scan.files, request.destination, pack, {request.max_copied_bytes}));
   destination.keep();
   pack.keep();
   return FreezeOutcome{std::move(frozen), std::move(scan.excluded)};

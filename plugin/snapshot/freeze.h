@@ -3,6 +3,8 @@
 // rewrite its folder as soon as freeze_checkpoint() has returned.
 
 #include <cstdint>
+#include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,7 @@ struct FreezeRequest {
   std::string destination;  // neither it nor its pack_path() exists yet; its parent does, on the
                             // checkpoint's file system if possible
   Contents contents = Contents::kInference;
+  std::uint64_t max_copied_bytes = std::numeric_limits<std::uint64_t>::max();
 };
 
 struct FreezeOutcome {
@@ -35,7 +38,11 @@ struct FreezeOutcome {
 // checkpoint folder: rotation sorts by its modification time. Links inside the checkpoint are
 // followed and frozen as the file they name. Thread-safe for distinct destinations. Errors:
 // invalid_input when the checkpoint cannot be published as it is, io when the destination cannot be
-// written. After an error nothing that this call created is left.
+// written, no_space when it is full or max_copied_bytes do not suffice. After an error nothing that
+// this call created is left.
 Result<FreezeOutcome> freeze_checkpoint(const FreezeRequest& request);
+
+// Which folder is at `path`: its inode and modification time; nullopt when there is none.
+std::optional<FileStamp> folder_stamp(const std::string& path);
 
 }  // namespace hubrev

@@ -58,16 +58,16 @@ Result<std::optional<FileStamp>> try_hard_link(const OpenedFile& in, const std::
   return std::optional(in.stamp);
 }
 
-Result<FileStamp> copy(const OpenedFile& in, const std::string& target) {
+Result<FileStamp> copy(const OpenedFile& in, const std::string& target, CopyBudget& budget) {
   HUBREV_TRY(const Fd out, create_target(target));
-  HUBREV_CHECK(copy_bytes(in, out.get(), target));
+  HUBREV_CHECK(copy_bytes(in, out.get(), target, budget));
   return stamp_target(out.get(), target);
 }
 
 }  // namespace
 
 Result<FrozenFile> freeze_alone(const std::string& path, const OpenedFile& in,
-                                const std::string& target) {
+                                const std::string& target, CopyBudget& budget) {
   const auto frozen = [&](FreezeMethod method, const FileStamp& stamp) {
     return FrozenFile{path, method, stamp, 0, stamp.size};
   };
@@ -75,7 +75,7 @@ Result<FrozenFile> freeze_alone(const std::string& path, const OpenedFile& in,
   if (linked) return frozen(FreezeMethod::kHardLink, *linked);
   HUBREV_TRY(const std::optional<FileStamp> cloned, try_reflink(in.fd.get(), target));
   if (cloned) return frozen(FreezeMethod::kReflink, *cloned);
-  HUBREV_TRY(const FileStamp copied, copy(in, target));
+  HUBREV_TRY(const FileStamp copied, copy(in, target, budget));
   return frozen(FreezeMethod::kCopy, copied);
 }
 

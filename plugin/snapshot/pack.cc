@@ -8,11 +8,11 @@ Pack::~Pack() {
   if (fd_ && !kept_) ::unlink(path_.c_str());
 }
 
-Result<FrozenFile> Pack::append(const std::string& path, const OpenedFile& in) {
+Result<FrozenFile> Pack::append(const std::string& path, const OpenedFile& in, CopyBudget& budget) {
   if (!fd_) {
     HUBREV_TRY(fd_, create_target(path_));
   }
-  HUBREV_CHECK(copy_bytes(in, fd_.get(), path_));
+  HUBREV_CHECK(copy_bytes(in, fd_.get(), path_, budget));
   FrozenFile frozen{path, FreezeMethod::kPacked, {}, size_, in.stamp.size};
   size_ += in.stamp.size;
   return frozen;

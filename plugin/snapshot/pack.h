@@ -25,7 +25,7 @@ class Pack {
 
   // The result is for `path` in the revision; its stamp is still missing, because it changes with
   // every file that follows. Errors as copy_bytes(); io when the pack's file is there already.
-  Result<FrozenFile> append(const std::string& path, const OpenedFile& in);
+  Result<FrozenFile> append(const std::string& path, const OpenedFile& in, CopyBudget& budget);
   // Gives the packed ones of `files` their stamp. To be called after the last append().
   Status stamp(std::vector<FrozenFile>& files) const;
   void keep() { kept_ = true; }

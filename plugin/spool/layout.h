@@ -21,6 +21,10 @@ inline std::string cancel_path(const std::string& root, const std::string& job_i
   return job_folder(root, job_id) + "/cancel";
 }
 
+inline std::string progress_path(const std::string& folder) {
+  return folder + "/progress.json";
+}
+
 // An id from outside becomes part of a path only after this.
 inline Status check_job_id(const std::string& job_id) {
   if (job_id_time(job_id)) return {};

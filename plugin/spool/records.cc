@@ -33,6 +33,16 @@ Result<JobRecord> read_record(const fs::path& folder) {
   return record;
 }
 
+constexpr std::uint64_t kMaxProgressBytes = 64u << 10;
+
+// Absent, or not whole: the worker is not busy with that job.
+nlohmann::json read_progress(const fs::path& folder) {
+  const auto text = read_file(progress_path(folder.string()), kMaxProgressBytes);
+  nlohmann::json progress;
+  if (text.ok()) progress = nlohmann::json::parse(*text, nullptr, false);
+  return progress.is_object() ? progress : nlohmann::json();
+}
+
 std::string problem(const Error& error) {
   return error.message +
          "; the folder was left as it is, remove it by hand when nothing in it is "
@@ -50,6 +60,10 @@ Result<SpoolContents> read_spool(const std::string& root) {
     if (!is_folder || !job_id_time(at->path().filename().string())) continue;
     auto record = read_record(at->path());
     if (record.ok()) {
+      if (!is_final(record->state)) {
+        auto progress = read_progress(at->path());
+        if (!progress.is_null()) contents.progress[record->id] = std::move(progress);
+      }
       contents.records.push_back(std::move(record).value());
     } else {
       contents.problems.push_back(problem(record.error()));

@@ -1,5 +1,6 @@
 #include "plugin/spool/spool.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,6 +36,14 @@ Error spool_error(int code, const std::string& path) {
 // folder's name); they are replaced rather than refused.
 std::string serialize(const JobRecord& record) {
   return to_json(record).dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+// What is not there (a job without a card, or one that has ended meanwhile) needs no sync.
+Status sync_path(const std::string& path) {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!file && errno == ENOENT) return {};
+  if (!file || ::fsync(file.get()) != 0) return spool_error(errno, path);
+  return {};
 }
 
 Status remove_tree(const std::string& path) {
@@ -149,6 +158,23 @@ void Spool::abandon(const std::string& job_id) {
   if (check_job_id(job_id).ok()) (void)remove_tree(staging_directory(job_id));
 }
 
+Status Spool::sync_job(const std::string& job_id) const {
+  HUBREV_CHECK(check_job_id(job_id));
+  const std::string folder = job_folder(state_->root, job_id);
+  for (const std::string& path :
+       {pack_path(files_directory(job_id)), card_path(job_id), record_path(folder),
+        files_directory(job_id), folder, state_->root}) {
+    HUBREV_CHECK(sync_path(path));
+  }
+  return {};
+}
+
+void Spool::show_progress(const std::string& job_id, const nlohmann::json& progress) const {
+  if (!check_job_id(job_id).ok()) return;
+  (void)write_file_atomic(progress_path(job_folder(state_->root, job_id)), progress.dump(),
+                          Durability::kRename);
+}
+
 Status Spool::save(const JobRecord& record) {
   HUBREV_CHECK(check_job_id(record.id));
   const auto durability = is_final(record.state) ? Durability::kSync : Durability::kRename;
@@ -160,8 +186,8 @@ Status Spool::free_snapshot(const std::string& job_id) {
   HUBREV_CHECK(check_job_id(job_id));
   const std::string files = files_directory(job_id);
   // The folder that stands for the snapshot goes last, so that who is killed here resumes.
-  for (const std::string& path :
-       {pack_path(files), card_path(job_id), work_directory(job_id), files}) {
+  for (const std::string& path : {pack_path(files), card_path(job_id), work_directory(job_id),
+                                  progress_path(job_folder(state_->root, job_id)), files}) {
     HUBREV_CHECK(remove_tree(path));
   }
   return {};

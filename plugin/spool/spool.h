@@ -11,8 +11,11 @@
 //   <root>/<job id>/card.md    the trainer's model card, frozen with it
 //   <root>/<job id>/git/       scratch of the worker
 //   <root>/<job id>/cancel     present when somebody asked to cancel
+//   <root>/<job id>/progress.json  how far the push is, for other processes to show
 
+#include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -50,6 +53,13 @@ class Spool {
   Status publish(const JobRecord& record);
   void abandon(const std::string& job_id);  // best effort; open() removes what is left
 
+  // Has a published job, but not its large files, written to disk: a power loss costs nothing that
+  // was synced. Blocks for the disk; never on the training thread.
+  Status sync_job(const std::string& job_id) const;
+
+  // Shows other processes how far a running job is. Best effort.
+  void show_progress(const std::string& job_id, const nlohmann::json& progress) const;
+
   // Replaces the record of a published job atomically. On disk when this returns if the state is
   // final; blocks for it.
   Status save(const JobRecord& record);
@@ -67,7 +77,8 @@ class Spool {
 };
 
 struct SpoolContents {
-  std::vector<JobRecord> records;     // sorted by id
+  std::vector<JobRecord> records;                  // sorted by id
+  std::map<std::string, nlohmann::json> progress;  // by id, of jobs that a worker is busy with
   std::vector<std::string> problems;  // one sentence per folder whose record cannot be read
 };
 

@@ -13,7 +13,8 @@ using nlohmann::json;
 template <typename E, std::size_t kCount>
 using Names = std::array<std::pair<E, std::string_view>, kCount>;
 
-constexpr Names<JobState, 9> kStates = {{
+constexpr Names<JobState, 11> kStates = {{
+    {JobState::kSkipped, "skipped"},
     {JobState::kQueued, "queued"},
     {JobState::kFixing, "fixing"},
     {JobState::kUploading, "uploading"},
@@ -23,6 +24,7 @@ constexpr Names<JobState, 9> kStates = {{
     {JobState::kFailed, "failed"},
     {JobState::kCancelled, "cancelled"},
     {JobState::kSuperseded, "superseded"},
+    {JobState::kDropped, "dropped"},
 }};
 
 constexpr Names<FreezeMethod, 4> kMethods = {{
@@ -83,6 +85,16 @@ FrozenFile frozen_from_json(const json& j) {
   file.offset = unsigned_at(j, "offset");
   file.length = unsigned_at(j, "length");
   return file;
+}
+
+json folder_to_json(const std::optional<FileStamp>& stamp) {
+  if (!stamp) return nullptr;
+  return {{"inode", stamp->inode}, {"mtime_ns", stamp->mtime_ns}};
+}
+
+std::optional<FileStamp> folder_from_json(const json& j) {
+  if (j.is_null()) return std::nullopt;
+  return FileStamp{unsigned_at(j, "inode"), 0, j.at("mtime_ns").get<std::int64_t>()};
 }
 
 json fix_to_json(const FixReport& fix) {
@@ -152,6 +164,8 @@ JobRecord parse(const json& j) {
   }
   for (const json& file : j.at("frozen")) r.frozen.push_back(frozen_from_json(file));
   j.at("excluded").get_to(r.excluded);
+  r.skipped_folder = folder_from_json(j.value("skipped_folder", json(nullptr)));
+  r.suffix = j.value("suffix", 0);
   const auto state = job_state_from_string(j.at("state").get<std::string>());
   if (!state) throw std::invalid_argument("unknown state");
   r.state = *state;
@@ -208,6 +222,8 @@ json to_json(const JobRecord& r) {
           {"settings", r.settings},
           {"frozen", std::move(frozen)},
           {"excluded", r.excluded},
+          {"skipped_folder", folder_to_json(r.skipped_folder)},
+          {"suffix", r.suffix},
           {"state", to_string(r.state)},
           {"error", r.error ? error_to_json(*r.error) : json(nullptr)},
           {"fixes", std::move(fixes)},

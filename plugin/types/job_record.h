@@ -15,17 +15,19 @@
 
 namespace hubrev {
 
-// Ordered as a job passes through them; the last four are final.
+// Ordered as a job passes through them; the last five are final.
 enum class JobState {
-  kQueued,      // frozen and recorded, waiting for a lane
-  kFixing,      // completeness check, fixes, shards, plan
-  kUploading,   // hash, LFS batch, PUT, verify
-  kPushing,     // commit and push
+  kSkipped,    // not frozen for want of room; is when there is room, if the checkpoint still exists
+  kQueued,     // frozen and recorded, waiting for a lane
+  kFixing,     // completeness check, fixes, shards, plan
+  kUploading,  // hash, LFS batch, PUT, verify
+  kPushing,    // commit and push
   kConfirming,  // asking the server what the branch points to
   kDone,
   kFailed,
   kCancelled,
   kSuperseded,  // a later save of the same revision took its place
+  kDropped,     // gave way to a newer checkpoint for want of room
 };
 
 std::string_view to_string(JobState state);
@@ -53,6 +55,10 @@ struct JobRecord {
   nlohmann::json settings = nlohmann::json::object();  // effective settings when submitted
   std::vector<FrozenFile> frozen;
   std::vector<std::string> excluded;  // left out by `contents`, paths in the checkpoint
+  // The checkpoint's folder when it was skipped: only that very folder is frozen later.
+  std::optional<FileStamp> skipped_folder;
+  // The revision's name ends in "-<suffix>" because the name itself was taken; 0: it does not.
+  int suffix = 0;
 
   JobState state = JobState::kQueued;
   std::optional<Error> error;  // of the last attempt

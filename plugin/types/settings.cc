@@ -116,8 +116,10 @@ constexpr std::array<std::pair<std::string_view, double>, 7> kUnits = {{
     {"B", 1.0},
 }};
 
-Result<std::uint64_t> parse_size(const json& value) {
-  constexpr std::uint64_t kSmallest = 1024;
+// `smallest` in bytes; `example` shows the form in the message.
+Result<std::uint64_t> parse_size(const json& all, const char* key, std::uint64_t smallest,
+                                 std::string_view example) {
+  const json& value = all.at(key);
   double bytes = 0;
   if (value.is_number_integer()) {
     bytes = value.get<double>();
@@ -136,11 +138,25 @@ Result<std::uint64_t> parse_size(const json& value) {
     if (code != std::errc() || end != text.data() + text.size()) bytes = -1;
     bytes *= factor;
   }
-  if (!(bytes >= kSmallest && bytes < 9e18)) {
-    return config_error("'max_shard_size' must be a size of at least 1 KiB such as 4.5GB, not " +
-                        shown(value));
+  if (!(bytes >= static_cast<double>(smallest) && bytes < 9e18)) {
+    return config_error("'" + std::string(key) + "' must be a size of at least " +
+                        std::to_string(smallest) + " bytes such as " + std::string(example) +
+                        ", not " + shown(value));
   }
   return static_cast<std::uint64_t>(bytes);
+}
+
+Result<std::optional<std::uint64_t>> parse_limit(const json& all, const char* key,
+                                                 std::uint64_t smallest, std::string_view example) {
+  if (all.at(key).is_null()) return std::optional<std::uint64_t>();
+  HUBREV_TRY(const std::uint64_t bytes, parse_size(all, key, smallest, example));
+  return std::optional(bytes);
+}
+
+template <typename T>
+std::optional<T> optional_number(const json& all, const char* key) {
+  const json& value = all.at(key);
+  return value.is_null() ? std::nullopt : std::optional<T>(value.get<T>());
 }
 
 // No message repeats the value: what is wrong with it may be a password in it.
@@ -222,9 +238,11 @@ Result<Settings> parse_settings(const json& partial) {
   if (!all.at("private").is_null()) s.private_repo = all.at("private").get<bool>();
   s.revision = all.at("revision");
   s.revision_template = all.at("revision_template");
-  s.if_exists = choice<ExistingRevision>(
-      all, "if_exists",
-      {{"replace", ExistingRevision::kReplace}, {"fail", ExistingRevision::kFail}});
+  s.exists = choice<ExistingRevision>(all, "exists",
+                                      {{"verify", ExistingRevision::kVerify},
+                                       {"overwrite", ExistingRevision::kOverwrite},
+                                       {"suffix", ExistingRevision::kSuffix}});
+  s.allow_http = all.at("allow_http");
   s.offline = all.at("offline");
   s.contents = choice<Contents>(all, "contents",
                                 {{"inference", Contents::kInference}, {"full", Contents::kFull}});
@@ -235,12 +253,27 @@ Result<Settings> parse_settings(const json& partial) {
       all, "use_cache", {{"restore", UseCachePolicy::kRestore}, {"off", UseCachePolicy::kOff}});
   s.card = choice<CardPolicy>(all, "card",
                               {{"complete", CardPolicy::kComplete}, {"off", CardPolicy::kOff}});
-  HUBREV_TRY(s.max_shard_size, parse_size(all.at("max_shard_size")));
+  HUBREV_TRY(s.max_shard_size, parse_size(all, "max_shard_size", 1024, "4.5GB"));
+  s.secret_scan = choice<SecretScan>(all, "secret_scan",
+                                     {{"withhold", SecretScan::kWithhold},
+                                      {"fail", SecretScan::kFail},
+                                      {"off", SecretScan::kOff}});
   all.at("tags").get_to(s.tags);
   all.at("datasets").get_to(s.datasets);
   s.base_model = all.at("base_model");
   s.license = all.at("license");
   s.spool_dir = all.at("spool_dir");
+  HUBREV_TRY(s.max_spool_bytes, parse_limit(all, "max_spool_bytes", 1, "500GB"));
+  HUBREV_TRY(s.min_free_bytes, parse_size(all, "min_free_bytes", 0, "1GB"));
+  s.max_pending = optional_number<std::size_t>(all, "max_pending");
+  s.when_full = choice<WhenFull>(all, "when_full",
+                                 {{"skip_new", WhenFull::kSkipNew},
+                                  {"drop_oldest", WhenFull::kDropOldest},
+                                  {"newest_only", WhenFull::kNewestOnly},
+                                  {"wait", WhenFull::kWait}});
+  s.when_full_timeout = seconds(all, "when_full_timeout");
+  s.max_pushes_per_hour = optional_number<int>(all, "max_pushes_per_hour");
+  HUBREV_TRY(s.max_upload_rate, parse_limit(all, "max_upload_rate", 1024, "20MB"));
   s.concurrency = all.at("concurrency").get<std::size_t>();
   s.priority = choice<ThreadPriority>(
       all, "priority", {{"low", ThreadPriority::kLow}, {"normal", ThreadPriority::kNormal}});

@@ -20,7 +20,9 @@ enum class Contents { kInference, kFull };
 enum class EosPolicy { kAlign, kReplace, kOff };
 enum class UseCachePolicy { kRestore, kOff };
 enum class CardPolicy { kComplete, kOff };
-enum class ExistingRevision { kReplace, kFail };
+enum class ExistingRevision { kVerify, kOverwrite, kSuffix };
+enum class SecretScan { kWithhold, kFail, kOff };
+enum class WhenFull { kSkipNew, kDropOldest, kNewestOnly, kWait };
 
 struct Settings {
   std::string repo_id;
@@ -29,7 +31,8 @@ struct Settings {
   std::optional<bool> private_repo;
   std::string revision;           // prefix; "" for none
   std::string revision_template;  // "" for the default
-  ExistingRevision if_exists = ExistingRevision::kReplace;
+  ExistingRevision exists = ExistingRevision::kVerify;
+  bool allow_http = false;
   bool offline = false;
 
   Contents contents = Contents::kInference;
@@ -37,12 +40,20 @@ struct Settings {
   UseCachePolicy use_cache = UseCachePolicy::kRestore;
   CardPolicy card = CardPolicy::kComplete;
   std::uint64_t max_shard_size = 0;  // bytes
+  SecretScan secret_scan = SecretScan::kWithhold;
   std::vector<std::string> tags;
   std::vector<std::string> datasets;
   std::string base_model;
   std::string license;
 
   std::string spool_dir;  // "" for <output_dir>/_hub_revisions
+  std::optional<std::uint64_t> max_spool_bytes;
+  std::uint64_t min_free_bytes = 0;
+  std::optional<std::size_t> max_pending;
+  WhenFull when_full = WhenFull::kSkipNew;
+  std::chrono::milliseconds when_full_timeout{0};
+  std::optional<int> max_pushes_per_hour;
+  std::optional<std::uint64_t> max_upload_rate;  // bytes per second
   std::size_t concurrency = 0;
   ThreadPriority priority = ThreadPriority::kLow;
   int max_retries = 0;

@@ -29,6 +29,7 @@ Engine::Engine(Settings settings, nlohmann::json effective, std::string output_d
       spool_(std::move(spool)),
       http_(make_http(settings_)),
       connection_(*http_, make_retry(settings_, &log_), std::move(token)),
+      jobs_(settings_.max_pushes_per_hour),
       files_(settings_.concurrency, settings_.priority),
       lanes_(kLanes, settings_.priority) {
   // A server or proxy may echo either form of it.
@@ -52,6 +53,7 @@ Status Engine::start(SpoolContents contents, const std::string& endpoint_overrid
     const bool has_successor = last != newest.end() && last->second > record.id;
     take_up(std::move(record), has_successor, endpoint_override);
   }
+  freeze_skipped();
   pump();
   watcher_ = std::jthread([this](const std::stop_token& token) { watch(token); });
   return {};
@@ -73,7 +75,7 @@ void Engine::take_up(JobRecord record, bool has_successor, const std::string& en
   } else if (has_successor || cancel_requested(spool_.root(), record.id)) {
     record.state = has_successor ? JobState::kSuperseded : JobState::kCancelled;
     clean_up({record});
-  } else if (!frozen) {
+  } else if (!frozen && record.state != JobState::kSkipped) {
     if (record.state != JobState::kFailed) {
       fail(make_error(ErrorKind::kCorrupt,
                       "its snapshot is missing from the spool; publish the checkpoint again"));
@@ -87,12 +89,12 @@ void Engine::take_up(JobRecord record, bool has_successor, const std::string& en
                                               settings_.endpoint +
                                               "; to push it there: hub-revisions sync " +
                                               output_dir_ + " --endpoint " + endpoint));
-    } else {
+    } else if (record.state != JobState::kSkipped) {
       record.state = JobState::kQueued;
       log_.write(LogLevel::kInfo, record.revision + ": taken up again");
     }
   }
-  jobs_.add(std::move(record));
+  jobs_.add(std::move(record), JobTable::Origin::kEarlierProcess);
 }
 
 void Engine::pump() {
@@ -103,7 +105,7 @@ void Engine::pump() {
 // One look at the queue. The end of a job is followed by another look, so that whatever waited for
 // its branch, or for a free lane, gets its turn.
 void Engine::run_next() {
-  std::optional<RunningJob> job = jobs_.take();
+  std::optional<RunningJob> job = jobs_.take(system_clock().unix_ms());
   if (!job) return;
   const Status outcome = run(*job);
   job->record.bytes_sent = job->progress->bytes_sent;
@@ -114,9 +116,13 @@ void Engine::run_next() {
 
 // The root of a lane: exceptions stop here.
 Status Engine::run(RunningJob& job) {
-  const JobContext context{&spool_, &connection_,
-                           &files_, &system_clock(),
-                           &log_,   [this](const JobRecord& record) { jobs_.update(record); }};
+  const JobContext context{&spool_,
+                           &connection_,
+                           &files_,
+                           &system_clock(),
+                           &log_,
+                           [this](const JobRecord& record) { return jobs_.own_commits(record); },
+                           [this](const JobRecord& record) { jobs_.update(record); }};
   try {
     return run_job(job.record, context, *job.progress, job.stop);
   } catch (const std::exception& e) {
@@ -148,6 +154,9 @@ void Engine::settle(JobRecord record, const Status& outcome) {
     // A snapshot that was overwritten is of no use any more.
     if (record.error->kind == ErrorKind::kCorrupt) (void)spool_.free_snapshot(record.id);
   }
+  // Whoever waits for all jobs waits for those that now find room, too.
+  jobs_.update(record);
+  freeze_skipped();
   jobs_.finish(std::move(record));
 }
 
@@ -173,14 +182,14 @@ void Engine::clean_up(std::vector<JobRecord> ended) {
 // kill before it happens does no harm, since the next start knows a superseded job when it sees
 // one.
 void Engine::clean_up_later(std::vector<JobRecord> ended) {
-  const std::lock_guard lock(ended_mutex_);
+  const std::lock_guard lock(later_mutex_);
   for (JobRecord& record : ended) ended_.push_back(std::move(record));
 }
 
 void Engine::clean_up_now() {
   std::vector<JobRecord> ended;
   {
-    const std::lock_guard lock(ended_mutex_);
+    const std::lock_guard lock(later_mutex_);
     ended.swap(ended_);
   }
   clean_up(std::move(ended));
@@ -188,12 +197,53 @@ void Engine::clean_up_now() {
 
 void Engine::watch(const std::stop_token& token) {
   set_thread_priority(settings_.priority);
-  while (system_clock().sleep_for(kWatchInterval, token).ok()) {
+  for (;;) {
+    {
+      std::unique_lock lock(later_mutex_);
+      later_.wait_for(lock, token, kWatchInterval, [&] { return !unsynced_.empty(); });
+    }
+    if (token.stop_requested()) return;
+    sync_new_jobs();
     clean_up_now();
-    for (const std::string& id : jobs_.pending_ids()) {
+    freeze_skipped();
+    keep_pace();
+    show_progress();
+    for (const std::string& id : jobs_.open_ids()) {
       if (cancel_requested(spool_.root(), id)) clean_up(jobs_.cancel(id));
     }
   }
+}
+
+void Engine::sync_new_jobs() {
+  std::vector<std::string> ids;
+  {
+    const std::lock_guard lock(later_mutex_);
+    ids.swap(unsynced_);
+  }
+  for (const std::string& id : ids) {
+    if (const Status synced = spool_.sync_job(id); !synced.ok()) {
+      log_.write(LogLevel::kWarning, synced.error().message);
+    }
+  }
+}
+
+void Engine::show_progress() const {
+  const std::int64_t now = system_clock().unix_ms();
+  for (const JobTable::View& view : jobs_.running()) {
+    spool_.show_progress(view.record.id, to_json(*view.progress, now));
+  }
+}
+
+// Lets waiting jobs begin when the hour allows more of them.
+void Engine::keep_pace() {
+  const bool paced = jobs_.paced(system_clock().unix_ms());
+  if (paced && !paced_) {
+    log_.write(LogLevel::kWarning, std::to_string(*settings_.max_pushes_per_hour) +
+                                       " revisions were pushed within an hour; the others wait, "
+                                       "see 'max_pushes_per_hour'");
+  }
+  if (!paced && paced_) pump();
+  paced_ = paced;
 }
 
 void Engine::preflight() {
@@ -222,7 +272,7 @@ WaitOutcome Engine::wait(const std::string& job_id, std::chrono::milliseconds ti
 }
 
 bool Engine::cancel(const std::string& job_id) {
-  const bool any = job_id.empty() ? jobs_.pending("") : jobs_.has(job_id);
+  const bool any = job_id.empty() ? jobs_.left() : jobs_.has(job_id);
   if (any) clean_up(job_id.empty() ? jobs_.cancel_all() : jobs_.cancel(job_id));
   return any;
 }
@@ -242,11 +292,12 @@ bool Engine::close(std::chrono::milliseconds drain) {
   }
   jobs_.wait_until_idle();
   if (!released_) {
+    sync_new_jobs();
     clean_up_now();
     spool_.release();
     released_ = true;
   }
-  return !jobs_.pending("");
+  return !jobs_.left();
 }
 
 }  // namespace hubrev

@@ -2,10 +2,12 @@
 // The state and the threads behind Worker. Internal to this layer; worker.h has the contract.
 
 #include <atomic>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -37,14 +39,30 @@ class Engine {
   WaitOutcome wait(const std::string& job_id, std::chrono::milliseconds timeout) const;
   bool cancel(const std::string& job_id);
   bool close(std::chrono::milliseconds drain);
+  bool wait_for_room(std::chrono::milliseconds timeout) const;
   const JobTable& jobs() const { return jobs_; }
+  const Settings& settings() const { return settings_; }
 
  private:
+  // On the caller's thread (submit.cc).
+  Result<std::uint64_t> room() const;
+  Status freeze_with_room(JobRecord& record);
+  bool give_way();
+  Status freeze(JobRecord& record, std::uint64_t max_copied_bytes);
+  Status freeze_into(const std::string& files, const std::string& card,
+                     std::uint64_t max_copied_bytes, JobRecord& record) const;
+  void remember(JobRecord record, const Error& error);
+
+  // Freezing what was skipped, on any thread but the training's (skipped.cc).
+  void freeze_skipped();
+  Status freeze_again(JobRecord& record, std::uint64_t max_copied_bytes);
+  void settle_skipped(JobRecord record, const Status& frozen);
+  void store_late();
+  bool is_stored(const std::string& id);
+
   // On the caller's thread.
   void take_up(JobRecord record, bool has_successor, const std::string& endpoint_override);
   Status describe(const Submission& submission, JobRecord& record) const;
-  Status freeze(const Submission& submission, JobRecord& record);
-  void remember_failure(JobRecord record, const Error& error);
 
   // On a lane.
   void run_next();
@@ -53,6 +71,9 @@ class Engine {
 
   // On the watcher.
   void watch(const std::stop_token& token);
+  void sync_new_jobs();
+  void show_progress() const;
+  void keep_pace();
 
   // Any thread.
   void pump();  // gives every lane a look at the queue
@@ -73,9 +94,14 @@ class Engine {
   bool refusing_ = false;
   mutable std::mutex preflight_mutex_;  // guards preflight_outcome_
   std::optional<Status> preflight_outcome_;
-  std::mutex ended_mutex_;        // guards ended_
-  std::vector<JobRecord> ended_;  // superseded; to be saved and freed off the training thread
-  std::mutex close_mutex_;        // one close at a time; guards released_
+  std::mutex later_mutex_;             // guards ended_, unsynced_ and unstored_
+  std::condition_variable_any later_;  // there is something to do for the watcher
+  std::vector<JobRecord> ended_;       // superseded; to be saved and freed off the training thread
+  std::vector<std::string> unsynced_;  // submitted, and not known to be on disk
+  std::set<std::string> unstored_;     // not even recorded: the disk was full
+  std::mutex skipped_mutex_;           // held while skipped checkpoints are frozen
+  bool paced_ = false;                 // the watcher's; pushes wait for 'max_pushes_per_hour'
+  std::mutex close_mutex_;             // one close at a time; guards released_
   bool released_ = false;
   std::stop_source stop_;  // of preflight
   ThreadPool files_;

@@ -4,16 +4,26 @@
 #include <utility>
 
 namespace hubrev {
+namespace {
+
+constexpr std::int64_t kHourMs = 3'600'000;
+
+}  // namespace
 
 std::string JobTable::branch_key(const JobRecord& record) {
   const auto text = [&](const char* key) { return record.settings.value(key, std::string()); };
   return text("endpoint") + " " + text("repo_id") + " " + record.revision;
 }
 
-void JobTable::add(JobRecord record) {
-  const std::lock_guard lock(mutex_);
-  const std::string id = record.id;
-  jobs_[id].record = std::move(record);
+void JobTable::add(JobRecord record, Origin origin) {
+  {
+    const std::lock_guard lock(mutex_);
+    const std::string id = record.id;
+    Job& job = jobs_[id];
+    job.record = std::move(record);
+    if (origin == Origin::kSubmitted && !is_pending(job)) outcomes_.push_back(id);
+  }
+  changed_.notify_all();
 }
 
 bool JobTable::branch_is_busy_locked(const std::string& key) const {
@@ -22,9 +32,28 @@ bool JobTable::branch_is_busy_locked(const std::string& key) const {
   });
 }
 
-std::optional<RunningJob> JobTable::take() {
+// What was done counts, and what runs: it will be.
+bool JobTable::reached_pace_locked(std::int64_t now_ms) const {
+  if (!max_pushes_per_hour_) return false;
+  const auto pushes = std::count_if(jobs_.begin(), jobs_.end(), [&](const auto& entry) {
+    const Job& job = entry.second;
+    return job.running ||
+           (job.record.state == JobState::kDone && job.record.updated_ms > now_ms - kHourMs);
+  });
+  return pushes >= *max_pushes_per_hour_;
+}
+
+bool JobTable::paced(std::int64_t now_ms) const {
   const std::lock_guard lock(mutex_);
-  if (closed_) return std::nullopt;
+  const bool queued = std::any_of(jobs_.begin(), jobs_.end(), [](const auto& entry) {
+    return !entry.second.running && entry.second.record.state == JobState::kQueued;
+  });
+  return queued && reached_pace_locked(now_ms);
+}
+
+std::optional<RunningJob> JobTable::take(std::int64_t now_ms) {
+  const std::lock_guard lock(mutex_);
+  if (closed_ || reached_pace_locked(now_ms)) return std::nullopt;
   for (auto& [id, job] : jobs_) {
     if (job.running || job.record.state != JobState::kQueued) continue;
     if (branch_is_busy_locked(branch_key(job.record))) continue;
@@ -42,6 +71,15 @@ void JobTable::update(const JobRecord& record) {
   jobs_[record.id].record = record;
 }
 
+bool JobTable::settle_skipped(const JobRecord& record) {
+  const std::lock_guard lock(mutex_);
+  JobRecord& known = jobs_[record.id].record;
+  if (known.state != JobState::kSkipped) return false;
+  known = record;
+  if (is_final(known.state)) outcomes_.push_back(known.id);
+  return true;
+}
+
 void JobTable::finish(JobRecord record) {
   {
     const std::lock_guard lock(mutex_);
@@ -49,6 +87,7 @@ void JobTable::finish(JobRecord record) {
     Job& job = jobs_[record.id];
     job.record = std::move(record);
     job.running = false;
+    if (is_final(job.record.state)) outcomes_.push_back(job.record.id);
     // Before anyone is woken: whoever waits for all jobs waits for the second chance, too.
     if (done) requeue_transient_failures_locked();
   }
@@ -78,6 +117,11 @@ StopReason JobTable::stop_reason(const std::string& id) const {
   return at == jobs_.end() ? StopReason::kNone : at->second.reason;
 }
 
+void JobTable::end_locked(Job& job, JobState state) {
+  job.record.state = state;
+  outcomes_.push_back(job.record.id);
+}
+
 void JobTable::stop_running(Job& job, StopReason reason) {
   // The first reason stands: a job cancelled by its user is not put back by a close().
   if (job.reason == StopReason::kNone) job.reason = reason;
@@ -93,8 +137,8 @@ std::vector<JobRecord> JobTable::cancel(const std::string& id) {
     Job& job = at->second;
     if (job.running) {
       stop_running(job, StopReason::kCancelled);
-    } else if (is_pending(job) || job.record.state == JobState::kFailed) {
-      job.record.state = JobState::kCancelled;
+    } else if (is_open(job) || job.record.state == JobState::kFailed) {
+      end_locked(job, JobState::kCancelled);
       ended.push_back(job.record);
     }
   }
@@ -109,8 +153,8 @@ std::vector<JobRecord> JobTable::cancel_all() {
     for (auto& [id, job] : jobs_) {
       if (job.running) {
         stop_running(job, StopReason::kCancelled);
-      } else if (is_pending(job)) {
-        job.record.state = JobState::kCancelled;
+      } else if (is_open(job)) {
+        end_locked(job, JobState::kCancelled);
         ended.push_back(job.record);
       }
     }
@@ -128,14 +172,28 @@ std::vector<JobRecord> JobTable::supersede(const JobRecord& successor) {
       if (id == successor.id || branch_key(job.record) != key) continue;
       if (job.running) {
         stop_running(job, StopReason::kSuperseded);
-      } else if (is_pending(job) || job.record.state == JobState::kFailed) {
-        job.record.state = JobState::kSuperseded;
+      } else if (is_open(job) || job.record.state == JobState::kFailed) {
+        end_locked(job, JobState::kSuperseded);
         ended.push_back(job.record);
       }
     }
   }
   changed_.notify_all();
   return ended;
+}
+
+std::optional<JobRecord> JobTable::drop_oldest() {
+  std::optional<JobRecord> dropped;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto at = std::find_if(jobs_.begin(), jobs_.end(),
+                                 [](const auto& entry) { return is_waiting(entry.second); });
+    if (at == jobs_.end()) return dropped;
+    end_locked(at->second, JobState::kDropped);
+    dropped = at->second.record;
+  }
+  changed_.notify_all();
+  return dropped;
 }
 
 void JobTable::close() {
@@ -149,11 +207,18 @@ void JobTable::close() {
   changed_.notify_all();
 }
 
+std::optional<JobTable::View> JobTable::view(const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = jobs_.find(id);
+  if (at == jobs_.end()) return std::nullopt;
+  return View{at->second.record, at->second.progress};
+}
+
 bool JobTable::has(const std::string& id) const {
   const std::lock_guard lock(mutex_);
   const auto at = jobs_.find(id);
   if (at == jobs_.end()) return false;
-  return is_pending(at->second) || at->second.record.state == JobState::kFailed;
+  return is_open(at->second) || at->second.record.state == JobState::kFailed;
 }
 
 bool JobTable::pending_locked(const std::string& id) const {
@@ -178,13 +243,65 @@ std::vector<JobTable::View> JobTable::views() const {
   return views;
 }
 
-std::vector<std::string> JobTable::pending_ids() const {
+std::vector<std::string> JobTable::open_ids() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> ids;
   for (const auto& [id, job] : jobs_) {
-    if (is_pending(job)) ids.push_back(id);
+    if (is_open(job)) ids.push_back(id);
   }
   return ids;
+}
+
+std::vector<JobTable::View> JobTable::running() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<View> views;
+  for (const auto& [id, job] : jobs_) {
+    if (job.running) views.push_back({job.record, job.progress});
+  }
+  return views;
+}
+
+std::vector<JobRecord> JobTable::skipped() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<JobRecord> records;
+  for (const auto& [id, job] : jobs_) {
+    if (job.record.state == JobState::kSkipped) records.push_back(job.record);
+  }
+  return records;
+}
+
+std::vector<JobRecord> JobTable::snapshots() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<JobRecord> records;
+  for (const auto& [id, job] : jobs_) {
+    const bool ended = is_final(job.record.state) && job.record.state != JobState::kFailed;
+    if (!ended && !job.record.frozen.empty()) records.push_back(job.record);
+  }
+  return records;
+}
+
+std::size_t JobTable::pending_count() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<std::size_t>(std::count_if(jobs_.begin(), jobs_.end(), [](const auto& entry) {
+    return is_pending(entry.second) && !is_final(entry.second.record.state);
+  }));
+}
+
+bool JobTable::left() const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(jobs_.begin(), jobs_.end(),
+                     [](const auto& entry) { return is_open(entry.second); });
+}
+
+std::vector<GitId> JobTable::own_commits(const JobRecord& record) const {
+  const std::string key = branch_key(record);
+  std::vector<GitId> commits;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, job] : jobs_) {
+    const auto commit = GitId::from_hex(job.record.commit);
+    if (commit && branch_key(job.record) == key) commits.push_back(*commit);
+  }
+  return commits;
 }
 
 std::optional<std::int64_t> JobTable::step_of(const std::string& key) const {
@@ -202,6 +319,19 @@ WaitOutcome JobTable::wait(const std::string& id,
   changed_.wait_until(lock, deadline, [&] { return closed_ || !pending_locked(id); });
   if (!pending_locked(id)) return WaitOutcome::kEnded;
   return closed_ ? WaitOutcome::kStands : WaitOutcome::kTimedOut;
+}
+
+std::vector<std::string> JobTable::wait_for_outcomes(
+    std::size_t seen, std::chrono::steady_clock::time_point deadline) const {
+  std::unique_lock lock(mutex_);
+  changed_.wait_until(lock, deadline, [&] { return closed_ || outcomes_.size() > seen; });
+  if (outcomes_.size() <= seen) return {};
+  return {outcomes_.begin() + static_cast<std::ptrdiff_t>(seen), outcomes_.end()};
+}
+
+std::size_t JobTable::outcomes() const {
+  const std::lock_guard lock(mutex_);
+  return outcomes_.size();
 }
 
 void JobTable::wait_until_idle() const {

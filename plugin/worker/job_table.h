@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "plugin/base/ids.h"
 #include "plugin/types/job_record.h"
 #include "plugin/types/progress.h"
 
@@ -34,22 +35,33 @@ struct RunningJob {
 // The jobs of one spool and who may run. Thread-safe; holds no I/O and starts no thread. Lanes call
 // take() and finish(); everybody else adds, stops, looks, and waits.
 //
-// "Pending" is queued or running. Ids sort by creation, so that a later job of the same branch with
-// a snapshot is an earlier one's successor; an earlier one never runs again once it has one.
+// "Pending" is queued or running; "waiting" is queued or failed, with a snapshot. Ids sort by
+// creation, so that a later job of the same branch with a snapshot is an earlier one's successor;
+// an earlier one never runs again once it has one.
 class JobTable {
  public:
+  // At most that many pushes begin within any hour; nullopt for no limit.
+  explicit JobTable(std::optional<int> max_pushes_per_hour = std::nullopt)
+      : max_pushes_per_hour_(max_pushes_per_hour) {}
+
   struct View {
     JobRecord record;
     std::shared_ptr<const Progress> progress;
   };
 
+  enum class Origin { kSubmitted, kEarlierProcess };
   // Adds a record; one that is kQueued waits for a lane.
-  void add(JobRecord record);
+  void add(JobRecord record, Origin origin = Origin::kSubmitted);
   // The next queued job whose branch no other job is busy with, now marked running; nullopt if
-  // there is none, or after close().
-  std::optional<RunningJob> take();
+  // there is none, while paced(), or after close(). `now_ms` is in unix milliseconds.
+  std::optional<RunningJob> take(std::int64_t now_ms);
+  // Whether jobs wait because as many revisions as one hour may have were pushed within the last.
+  bool paced(std::int64_t now_ms) const;
   // A running job's record changed.
   void update(const JobRecord& record);
+  // A skipped job is skipped no more: it has its snapshot and is queued, or has failed. False when
+  // somebody else has ended it.
+  bool settle_skipped(const JobRecord& record);
   // A running job has ended with this record (its state queued again or final). A success shows
   // that the server is there, so what failed for want of it is queued again.
   void finish(JobRecord record);
@@ -63,17 +75,33 @@ class JobTable {
   std::vector<JobRecord> cancel_all();
   // The same for whatever else goes to the successor's branch, pending or failed.
   std::vector<JobRecord> supersede(const JobRecord& successor);
+  // The oldest waiting job, now dropped, for the caller to save and free.
+  std::optional<JobRecord> drop_oldest();
   // Stops running jobs, lets none begin, wakes those who wait. Safe to repeat.
   void close();
 
+  std::optional<View> view(const std::string& id) const;
   bool has(const std::string& id) const;      // known and not done, cancelled or superseded
   bool pending(const std::string& id) const;  // "": any
   std::vector<View> views() const;            // by id
-  std::vector<std::string> pending_ids() const;
+  std::vector<std::string> open_ids() const;  // pending or skipped
+  std::vector<View> running() const;
+  std::vector<JobRecord> skipped() const;    // by id
+  std::vector<JobRecord> snapshots() const;  // records of jobs that are not done and hold one
+  std::size_t pending_count() const;         // without those whose run has come to its end
+  bool left() const;                         // pending or skipped ones
+  // The commits that were pushed, or were about to be, to the record's branch.
+  std::vector<GitId> own_commits(const JobRecord& record) const;
   // The step of a done or pending job of that branch, if one has it.
   std::optional<std::int64_t> step_of(const std::string& branch_key) const;
   // Blocks until pending(id) is false, close() is called, or the deadline passes.
   WaitOutcome wait(const std::string& id, std::chrono::steady_clock::time_point deadline) const;
+  // The ids of jobs that ended, or were skipped, after the first `seen` that did; one may occur
+  // more than once (a failed job that was tried again). Blocks while there is none, until close()
+  // is called or the deadline passes.
+  std::vector<std::string> wait_for_outcomes(std::size_t seen,
+                                             std::chrono::steady_clock::time_point deadline) const;
+  std::size_t outcomes() const;
   // Blocks until no job is running.
   void wait_until_idle() const;
 
@@ -92,15 +120,27 @@ class JobTable {
   static bool is_pending(const Job& job) {
     return job.running || job.record.state == JobState::kQueued;
   }
+  static bool is_open(const Job& job) {
+    return is_pending(job) || job.record.state == JobState::kSkipped;
+  }
+  static bool is_waiting(const Job& job) {
+    const JobState state = job.record.state;
+    return !job.running && !job.record.frozen.empty() &&
+           (state == JobState::kQueued || state == JobState::kFailed);
+  }
   bool pending_locked(const std::string& id) const;
+  bool reached_pace_locked(std::int64_t now_ms) const;
   bool branch_is_busy_locked(const std::string& branch_key) const;
   bool has_successor_locked(Jobs::const_iterator job) const;
   void requeue_transient_failures_locked();
   static void stop_running(Job& job, StopReason reason);
+  void end_locked(Job& job, JobState state);
 
-  mutable std::mutex mutex_;                 // guards jobs_ and closed_
+  const std::optional<int> max_pushes_per_hour_;
+  mutable std::mutex mutex_;                 // guards all below
   mutable std::condition_variable changed_;  // something left the pending or running set, or closed
   Jobs jobs_;                                // by id, which sorts by creation
+  std::vector<std::string> outcomes_;  // ids, once for each time that one ended or was skipped
   bool closed_ = false;
 };
 

@@ -1,10 +1,10 @@
 // The part of the engine that runs on the caller's thread when a checkpoint is handed over: the
 // only work that training waits for.
 #include <chrono>
-#include <filesystem>
 #include <utility>
 
 #include "plugin/snapshot/freeze.h"
+#include "plugin/spool/budget.h"
 #include "plugin/worker/engine.h"
 
 namespace hubrev {
@@ -20,14 +20,22 @@ Result<std::string> Engine::submit(const Submission& submission) {
   if (refusing_) return make_error(ErrorKind::kConfig, "the worker is closed");
   JobRecord record;
   record.id = spool_.new_job_id();
+  std::string id = record.id;
   Status status = describe(submission, record);
-  if (status.ok()) status = freeze(submission, record);
+  if (status.ok()) status = freeze_with_room(record);
   if (!status.ok()) {
-    remember_failure(std::move(record), status.error());
+    const bool skipped = status.error().kind == ErrorKind::kNoSpace;
+    remember(std::move(record), status.error());
+    // A full disk is no reason to disturb training; the record tells.
+    if (skipped) return id;
     return std::move(status).error();
   }
   clean_up_later(jobs_.supersede(record));
-  std::string id = record.id;
+  {
+    const std::lock_guard later(later_mutex_);
+    unsynced_.push_back(id);
+  }
+  later_.notify_one();
   jobs_.add(std::move(record));
   pump();
   return id;
@@ -61,32 +69,88 @@ Status Engine::describe(const Submission& submission, JobRecord& record) const {
   return {};
 }
 
-Status Engine::freeze(const Submission& submission, JobRecord& record) {
+// How many bytes may be copied. kNoSpace when a limit is reached.
+Result<std::uint64_t> Engine::room() const {
+  SpoolUse use;
+  use.pending = jobs_.pending_count();
+  if (settings_.max_spool_bytes) use.snapshots = jobs_.snapshots();
+  return find_room(settings_, spool_, use);
+}
+
+Status Engine::freeze_with_room(JobRecord& record) {
+  for (;;) {
+    auto room_left = room();
+    Status status = room_left.ok() ? freeze(record, *room_left) : Status(room_left.error());
+    if (status.ok() || status.error().kind != ErrorKind::kNoSpace) return status;
+    spool_.abandon(record.id);
+    if (!give_way()) return status;
+  }
+}
+
+// Makes room by the setting 'when_full'; false when there is nothing that it lets go. Blocks for
+// the disk: its user prefers the newest checkpoint to a short stop.
+bool Engine::give_way() {
+  std::vector<JobRecord> dropped;
+  const bool all = settings_.when_full == WhenFull::kNewestOnly;
+  if (!all && settings_.when_full != WhenFull::kDropOldest) return false;
+  while (auto record = jobs_.drop_oldest()) {
+    record->error = make_error(ErrorKind::kNoSpace, "dropped to make room for a newer checkpoint");
+    dropped.push_back(*std::move(record));
+    if (!all) break;
+  }
+  const bool any = !dropped.empty();
+  clean_up(std::move(dropped));
+  return any;
+}
+
+bool Engine::wait_for_room(std::chrono::milliseconds timeout) const {
+  if (settings_.when_full != WhenFull::kWait || settings_.offline) return true;
+  if (room().ok() || !jobs_.pending("")) return true;
+  (void)jobs_.wait_for_outcomes(jobs_.outcomes(), std::chrono::steady_clock::now() + timeout);
+  return room().ok() || !jobs_.pending("");
+}
+
+Status Engine::freeze(JobRecord& record, std::uint64_t max_copied_bytes) {
   const auto started = system_clock().now();
   HUBREV_CHECK(spool_.begin(record.id));
   const std::string staging = spool_.staging_directory(record.id);
-  HUBREV_TRY(FreezeOutcome frozen,
-             freeze_checkpoint({submission.directory, staging + "/files", settings_.contents}));
-  record.frozen = std::move(frozen.frozen);
-  record.excluded = std::move(frozen.excluded);
-  // TRL writes its card into output_dir just before each save; it may be rewritten any time later.
-  if (auto card = read_file(output_dir_ + "/README.md", kLargestCard); card.ok()) {
-    HUBREV_CHECK(write_file_atomic(staging + "/card.md", *card, Durability::kRename));
-  }
+  HUBREV_CHECK(freeze_into(staging + "/files", staging + "/card.md", max_copied_bytes, record));
   record.freeze_ms =
       std::chrono::duration<double, std::milli>(system_clock().now() - started).count();
   return spool_.publish(record);
 }
 
+// Freezes the record's checkpoint into `files`, and the trainer's card into `card`.
+Status Engine::freeze_into(const std::string& files, const std::string& card,
+                           std::uint64_t max_copied_bytes, JobRecord& record) const {
+  HUBREV_TRY(FreezeOutcome frozen,
+             freeze_checkpoint({record.directory, files, settings_.contents, max_copied_bytes}));
+  record.frozen = std::move(frozen.frozen);
+  record.excluded = std::move(frozen.excluded);
+  // TRL writes its card into output_dir just before each save; it may be rewritten any time later.
+  auto text = read_file(output_dir_ + "/README.md", kLargestCard);
+  return text.ok() ? write_file_atomic(card, *text, Durability::kRename) : Status();
+}
+
 // A checkpoint that could not be frozen is not forgotten: its record says why.
-void Engine::remember_failure(JobRecord record, const Error& error) {
-  log_.write(LogLevel::kError, record.directory + ": " + error.message);
+void Engine::remember(JobRecord record, const Error& error) {
   spool_.abandon(record.id);
   record.frozen.clear();
   record.excluded.clear();
-  record.state = JobState::kFailed;
   record.error = error;
-  if (spool_.begin(record.id).ok() && spool_.publish(record).ok()) jobs_.add(std::move(record));
+  record.state = JobState::kFailed;
+  if (error.kind == ErrorKind::kNoSpace) {
+    record.state = JobState::kSkipped;
+    record.skipped_folder = folder_stamp(record.directory);
+  }
+  log_.write(LogLevel::kError,
+             record.directory + ": " + std::string(to_string(record.state)) + ": " + error.message);
+  if (!spool_.begin(record.id).ok() || !spool_.publish(record).ok()) {
+    spool_.abandon(record.id);
+    const std::lock_guard later(later_mutex_);
+    unstored_.insert(record.id);
+  }
+  jobs_.add(std::move(record));
 }
 
 }  // namespace hubrev

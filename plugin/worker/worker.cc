@@ -16,6 +16,15 @@ std::string absolute(const std::string& path) {
   return code ? path : full.lexically_normal().string();
 }
 
+// Without what would make it megabytes in a long training.
+nlohmann::json shown(const JobTable::View& view) {
+  nlohmann::json record = to_json(view.record);
+  record.erase("frozen");
+  record.erase("settings");
+  record["progress"] = to_json(*view.progress, system_clock().unix_ms());
+  return record;
+}
+
 }  // namespace
 
 Worker::Worker(std::unique_ptr<Engine> engine) : creator_(::getpid()), engine_(std::move(engine)) {}
@@ -33,6 +42,8 @@ Result<std::unique_ptr<Worker>> Worker::create(WorkerOptions options) {
   nlohmann::json effective = default_settings();
   effective.update(options.settings);
   effective["endpoint"] = settings.endpoint;  // one spelling, by which jobs are compared
+  // Records need not know whom this process tells; a webhook's address is often its password.
+  effective.erase("on_outcome");
   const std::string output_dir = absolute(options.output_dir);
   const std::string root =
       settings.spool_dir.empty() ? output_dir + "/_hub_revisions" : absolute(settings.spool_dir);
@@ -62,20 +73,31 @@ Result<std::string> Worker::submit(const Submission& submission) {
   return engine_->submit(located);
 }
 
+bool Worker::wait_for_room(std::chrono::milliseconds timeout) const {
+  return in_fork_child() || engine_->wait_for_room(timeout);
+}
+
+std::chrono::milliseconds Worker::room_timeout() const {
+  return engine_->settings().when_full_timeout;
+}
+
 nlohmann::json Worker::status() const {
   nlohmann::json all = nlohmann::json::array();
   if (in_fork_child()) return all;
-  for (const JobTable::View& view : engine_->jobs().views()) {
-    nlohmann::json record = to_json(view.record);
-    record.erase("frozen");
-    record.erase("settings");
-    record["progress"] = {{"bytes_total", view.progress->bytes_total.load()},
-                          {"bytes_hashed", view.progress->bytes_hashed.load()},
-                          {"bytes_sent", view.progress->bytes_sent.load()},
-                          {"bytes_present", view.progress->bytes_present.load()}};
-    all.push_back(std::move(record));
-  }
+  for (const JobTable::View& view : engine_->jobs().views()) all.push_back(shown(view));
   return all;
+}
+
+nlohmann::json Worker::record(const std::string& job_id) const {
+  if (in_fork_child()) return nullptr;
+  const auto view = engine_->jobs().view(job_id);
+  return view ? shown(*view) : nlohmann::json();
+}
+
+std::vector<std::string> Worker::wait_for_outcomes(std::size_t seen,
+                                                   std::chrono::milliseconds timeout) const {
+  if (in_fork_child()) return {};
+  return engine_->jobs().wait_for_outcomes(seen, std::chrono::steady_clock::now() + timeout);
 }
 
 WaitOutcome Worker::wait(const std::string& job_id, std::chrono::milliseconds timeout) const {

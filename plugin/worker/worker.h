@@ -67,14 +67,27 @@ class Worker {
   std::optional<Status> preflight_result() const;
 
   // Freezes the checkpoint and queues it; returns the job's id. A few system calls per file, no
-  // network, no fsync. A pending job of the same revision is superseded. A checkpoint that cannot
-  // be frozen leaves a failed record behind, and the error is returned.
+  // network, no fsync. A pending job of the same revision is superseded. Without room ('when_full')
+  // the job is skipped: frozen later, if its checkpoint is still there when there is room. A
+  // checkpoint that cannot be frozen leaves a failed record behind, and the error is returned.
   Result<std::string> submit(const Submission& submission);
 
-  // Every record of the spool, oldest first, each with "progress": {bytes_total, bytes_hashed,
-  // bytes_sent, bytes_present}; without the lists of frozen files and the settings, which would
-  // make it megabytes in a long training.
+  // With 'when_full' "wait": blocks until submit() would find room, or nothing is pending that
+  // could make some, or the timeout is over; false in the last case. Otherwise true at once.
+  bool wait_for_room(std::chrono::milliseconds timeout) const;
+  std::chrono::milliseconds room_timeout() const;  // the setting 'when_full_timeout'
+
+  // Every record of the spool, oldest first, each with "progress" (types/progress.h); without the
+  // lists of frozen files and the settings, which would make it megabytes in a long training.
   nlohmann::json status() const;
+
+  // One record, in the form of status(); null when there is no such job.
+  nlohmann::json record(const std::string& job_id) const;
+
+  // The ids of jobs that ended or were skipped in this worker's life, after the first `seen`; waits
+  // for one, at most `timeout`, and no longer than until close().
+  std::vector<std::string> wait_for_outcomes(std::size_t seen,
+                                             std::chrono::milliseconds timeout) const;
 
   // Blocks until the job ("" for all) has ended, at most `timeout`.
   WaitOutcome wait(const std::string& job_id, std::chrono::milliseconds timeout) const;

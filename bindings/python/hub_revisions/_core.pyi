@@ -12,8 +12,8 @@ class HubRevisionError(Exception):
     """Base of every error that the worker raises.
 
     `kind` is one of: cancelled, timeout, network, rate_limited, server, auth, not_found, conflict,
-    rejected, invalid_input, corrupt, io, config, internal. `retryable` says whether the same call
-    may succeed later with nothing changed here.
+    rejected, invalid_input, corrupt, io, no_space, config, internal. `retryable` says whether the
+    same call may succeed later with nothing changed here.
     """
 
     kind: str
@@ -54,7 +54,10 @@ def doctor(settings: str, token: str, output_dir: str) -> str:
     """JSON array of {check, ok, detail}: endpoint, token, write access, spool, free space."""
 
 def read_spool(spool_dir: str) -> str:
-    """JSON object {records, problems} of a spool, records oldest first. Changes nothing."""
+    """JSON object {records, problems} of a spool, records oldest first. Changes nothing.
+
+    Records of jobs that a worker is busy with have its "progress".
+    """
 
 def request_cancel(spool_dir: str, job: str) -> bool:
     """Ask whoever owns the spool to cancel a job ('' for all pending). False: no such job."""
@@ -100,6 +103,16 @@ class Worker:
         """JSON array of job records, oldest first, each with a `progress` object.
 
         Without the keys `frozen` and `settings`, which `read_spool` has.
+        """
+
+    def record(self, job: str) -> str:
+        """One record in the form of `status`, 'null' if there is no such job."""
+
+    def wait_for_outcomes(self, seen: int, timeout: float) -> list[str]:
+        """Ids of jobs that ended, or were skipped, in this worker's life, after the first `seen`.
+
+        Blocks without the GIL while there is none, at most `timeout` seconds, and not after
+        `close`. A failed job that was tried again may occur more than once.
         """
 
     def wait(self, job: str = "", timeout: float | None = None) -> bool:

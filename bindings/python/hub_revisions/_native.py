@@ -10,7 +10,7 @@ from typing import Any
 
 from ._core import ConfigError, HubRevisionError
 
-FINAL_STATES = frozenset({"done", "failed", "cancelled", "superseded"})
+FINAL_STATES = frozenset({"done", "failed", "cancelled", "superseded", "dropped"})
 
 
 def config_error(message: str) -> ConfigError:
@@ -51,20 +51,31 @@ class JobError:
 
 @dataclass(frozen=True)
 class Progress:
-    """Bytes of one job's LFS files. `bytes_sent` counts what was sent twice, twice."""
+    """How far a job is, in bytes of its LFS files.
+
+    `bytes_sent` counts what was sent twice, twice; `bytes_present` is what the server had already,
+    `bytes_done` what is there now. Rate and time left are None while unknown. `retries` and
+    `last_error` are about single requests, which the job survives.
+    """
 
     bytes_total: int = 0
     bytes_hashed: int = 0
     bytes_sent: int = 0
     bytes_present: int = 0
+    bytes_done: int = 0
+    bytes_per_second: float | None = None
+    eta_seconds: float | None = None
+    retries: int = 0
+    last_error: str = ""
 
 
 @dataclass(frozen=True)
 class JobRecord:
     """One checkpoint on its way to its revision.
 
-    `state`: queued, fixing, uploading, pushing, confirming, or one of the final ones: done, failed,
-    cancelled, superseded. `freeze_ms` is how long `submit` took, in milliseconds; `push_seconds`
+    `state`: skipped (not frozen for want of room, see the setting `when_full`), queued, fixing,
+    uploading, pushing, confirming, or one of the final ones: done, failed, cancelled, superseded,
+    dropped. `freeze_ms` is how long `submit` took, in milliseconds; `push_seconds`
     how long the push took; `created_ms` and `updated_ms` are unix milliseconds; `bytes_present` are
     bytes that the server had already. `repo_id` is the full name, once the server was asked;
     `settings` are the effective ones when it was submitted, and empty in a worker's `status`.
@@ -170,6 +181,12 @@ def decode_jobs(text: str) -> list[JobRecord]:
     return [_job(item) for item in json.loads(text)]
 
 
+def decode_job(text: str) -> JobRecord | None:
+    """One record from `Worker.record`."""
+    item = json.loads(text)
+    return _job(item) if item else None
+
+
 def decode_spool(text: str) -> SpoolContents:
     """The answer of `_core.read_spool`."""
     contents = json.loads(text)
@@ -222,7 +239,6 @@ def _metrics(item: Mapping[str, float | None]) -> dict[str, float]:
 
 def _job(item: Mapping[str, Any]) -> JobRecord:
     error = item["error"]
-    progress = item.get("progress") or {}
     return JobRecord(
         id=item["id"],
         revision=item["revision"],
@@ -250,13 +266,19 @@ def _job(item: Mapping[str, Any]) -> JobRecord:
         bytes_present=item["bytes_present"],
         attempts=item["attempts"],
         settings=item.get("settings", {}),
-        progress=Progress(
-            progress.get("bytes_total", item["bytes_total"]),
-            progress.get("bytes_hashed", 0),
-            progress.get("bytes_sent", item["bytes_sent"]),
-            progress.get("bytes_present", item["bytes_present"]),
-        ),
+        progress=_progress(item, item.get("progress") or {}),
     )
+
+
+def _progress(item: Mapping[str, Any], progress: Mapping[str, Any]) -> Progress:
+    done = item["bytes_sent"] + item["bytes_present"]
+    values = {
+        "bytes_total": item["bytes_total"],
+        "bytes_sent": item["bytes_sent"],
+        "bytes_present": item["bytes_present"],
+        "bytes_done": min(item["bytes_total"], done),
+    }
+    return Progress(**(values | dict(progress)))
 
 
 def _revision(item: Mapping[str, Any]) -> Revision:

@@ -26,6 +26,7 @@ from .checkpoint import (
     saved_at,
 )
 from .drain import finish
+from .outcomes import OnOutcome
 from .pusher import RevisionPusher
 from .report import SummaryRow, main_metric, stderr_console, summarise, summary_table
 from .settings import Config, check_config, check_keywords
@@ -76,8 +77,16 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
     Copies and pickles carry the configuration, never the worker, and pickles never the token.
     """
 
-    def __init__(self, config: Config = None, *, token: str | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        config: Config = None,
+        *,
+        token: str | None = None,
+        on_outcome: OnOutcome = None,
+        **settings: Any,
+    ) -> None:
         check_keywords(settings)
+        self._on_outcome = on_outcome
         if isinstance(config, dict):
             check_config(config)
         self._config = config
@@ -85,6 +94,7 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         self._settings = settings
         self._watch = Watch(raises=settings.get("on_error") == "raise")
         self._pusher: RevisionPusher | None = None
+        self._missed: list[dict[str, Any]] = []  # what could not be handed over yet
         self._waited_ms: dict[str, float] = {}  # by job
         self._reset(0)
 
@@ -94,13 +104,21 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         self._handled: dict[Path, int] = {}  # checkpoint folder -> when it was saved
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"config": self._config, "settings": self._settings}
+        return {
+            "config": self._config,
+            "on_outcome": self._on_outcome,
+            "settings": self._settings,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        HubRevisionCallback.__init__(self, state["config"], **state["settings"])
+        HubRevisionCallback.__init__(
+            self, state["config"], on_outcome=state["on_outcome"], **state["settings"]
+        )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> HubRevisionCallback:
-        return type(self)(self._config, token=self._token, **self._settings)
+        return type(self)(
+            self._config, token=self._token, on_outcome=self._on_outcome, **self._settings
+        )
 
     @property
     def configuration(self) -> tuple[Config, str | None, dict[str, Any]]:
@@ -142,11 +160,9 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
                 return
             pusher.close(0)
         self._pusher = None
+        self._missed = []
         self._waited_ms = {}
-        self._pusher = RevisionPusher(
-            args.output_dir, self._config, token=self._token, training_args=args, **self._settings
-        )
-        self._watch.start(self._pusher)
+        self._open(args)
 
     @_guarded
     def on_step_end(
@@ -182,7 +198,7 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Freeze the checkpoint that was just saved, and queue it."""
-        if self._pusher is None or self._pusher.closed:
+        if self._pusher is not None and self._pusher.closed:
             return
         started = time.perf_counter()
         checkpoint = find_checkpoint(
@@ -192,7 +208,13 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
             raise failure(
                 f"no folder checkpoint-{state.global_step} in {args.output_dir}", "invalid_input"
             )
-        job = self._submit(self._pusher, checkpoint, state, kwargs)
+        submission = self._submission(checkpoint, state, kwargs)
+        if self._pusher is None:
+            # Another process had the spool when training began; it may have ended.
+            self._missed.append(submission)
+            self._open(args)
+            return
+        job = self._submit(self._pusher, submission)
         self._waited_ms[job] = (time.perf_counter() - started) * 1000
 
     @_guarded
@@ -200,6 +222,11 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Wait for the pushes, and list the revisions."""
+        if self._pusher is None and self._missed:
+            try:
+                self._open(args)
+            except Exception as error:
+                self._watch.report(error)
         pusher = self._pusher
         if pusher is None:
             logger.warning(
@@ -221,28 +248,47 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
                 self._print_summary(args.metric_for_best_model)
         self._watch.report_failures(pusher)
 
-    def _submit(
-        self,
-        pusher: RevisionPusher,
-        checkpoint: Checkpoint,
-        state: TrainerState,
-        kwargs: dict[str, Any],
-    ) -> str:
+    def _open(self, args: TrainingArguments) -> None:
+        pusher = RevisionPusher(
+            args.output_dir,
+            self._config,
+            token=self._token,
+            training_args=args,
+            on_outcome=self._on_outcome,
+            **self._settings,
+        )
+        self._pusher = pusher
+        self._watch.start(pusher)
+        missed, self._missed = self._missed, []
+        for submission in missed:
+            try:
+                self._submit(pusher, submission)
+            except Exception as error:
+                self._watch.report(error)
+
+    def _submission(
+        self, checkpoint: Checkpoint, state: TrainerState, kwargs: dict[str, Any]
+    ) -> dict[str, Any]:
         step = state.global_step
         metrics = metrics_at(state.log_history, step)
         if self._metrics[0] == step:
             metrics |= self._metrics[1]
-        job = pusher.submit(
-            checkpoint.path,
-            step=step,
-            epoch=state.epoch,
-            run=checkpoint.run,
-            metrics=metrics,
+        return {
+            "directory": checkpoint.path,
+            "step": step,
+            "epoch": state.epoch,
+            "run": checkpoint.run,
+            "metrics": metrics,
             # transformers called it `tokenizer` before 4.46.
-            eos_token_id=eos_token_id_of(kwargs.get("processing_class") or kwargs.get("tokenizer")),
-        )
+            "eos_token_id": eos_token_id_of(
+                kwargs.get("processing_class") or kwargs.get("tokenizer")
+            ),
+        }
+
+    def _submit(self, pusher: RevisionPusher, submission: dict[str, Any]) -> str:
+        job = pusher.submit(**submission)
         self._watch.add(job)
-        self._handled[checkpoint.path] = saved_at(checkpoint.path)
+        self._handled[submission["directory"]] = saved_at(submission["directory"])
         return job
 
     def _submit_unannounced(
@@ -263,7 +309,7 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
             and self._handled.get(checkpoint.path) != saved_at(checkpoint.path)
             and not (checkpoint.path / INCOMPLETE_MARKER).exists()
         ):
-            self._submit(pusher, checkpoint, state, kwargs)
+            self._submit(pusher, self._submission(checkpoint, state, kwargs))
 
     def _print_summary(self, metric_for_best_model: str | None) -> None:
         records = self.records()

@@ -104,6 +104,9 @@ def save_and_publish(
         callback.finish(progress_bar=not args.disable_tqdm)  # one worker per spool
     settings["tags"] = _union(effective["tags"], card_tags)
     settings["datasets"] = _union(effective["datasets"], datasets)
+    if revision == MAIN:
+        # Each training's final model takes the place of the last one's; main keeps both.
+        settings.setdefault("exists", "overwrite")
     url = _url(effective["endpoint"], effective["repo_id"], revision)
     try:
         if problem is not None:

@@ -15,6 +15,7 @@ from . import _core
 from ._native import JobRecord, config_error, decode_jobs, decode_spool
 from .checkpoint import numbers_of, read_trainer_state
 from .credentials import Token, find_token
+from .outcomes import EventLog, OnOutcome, OutcomeThread, make_hook
 from .settings import Config, Effective, resolve, spool_path
 
 logger = logging.getLogger("hub_revisions")
@@ -29,6 +30,8 @@ class RevisionPusher:
     `output_dir` is the folder that the spool lives in and whose README.md is the trainer's card;
     further settings are those of `configs/schema.json`, and win over `config` (a JSON file or a
     dictionary), `training_args` and the environment. Any thread may call any method.
+    `on_outcome` is told of each job that has ended, on a thread of its own: a function that takes
+    its `JobRecord`, or what the setting of that name may be.
 
     Raises `ConfigError` for a wrong setting, or if another process has the spool. A process that
     ends without `close` leaves what is pending in the spool for `hub-revisions sync`.
@@ -41,13 +44,17 @@ class RevisionPusher:
         *,
         token: str | None = None,
         training_args: Any = None,
+        on_outcome: OnOutcome = None,
         **settings: Any,
     ) -> None:
         self.output_dir = Path(output_dir).absolute()
+        if on_outcome is not None and not callable(on_outcome):
+            settings["on_outcome"] = on_outcome
         self.settings: Effective = resolve(
             settings, config, training_args=training_args, output_dir=self.output_dir
         )
         self.token: Token = find_token(token, training_args)
+        hook = on_outcome if callable(on_outcome) else make_hook(self.settings["on_outcome"])
         self._pid = os.getpid()
         self._last: list[JobRecord] = []
         # As an earlier process left them; the worker takes up what can still be pushed.
@@ -66,6 +73,8 @@ class RevisionPusher:
         # The worker outlives training where a process ends without closing it. Waiting for pushes
         # then would look like a hang; in a search there is no other end to wait at.
         self.exit_timeout = 0.0
+        self.events = EventLog()
+        self._outcomes = OutcomeThread(self._worker, self.events, hook)
         self._exit_hook = _close_at_exit(self)
 
     @property
@@ -169,6 +178,7 @@ class RevisionPusher:
             self.wait(timeout=self.settings["drain_timeout"] if timeout is None else timeout)
         finally:
             done = worker.close(0)
+            self._outcomes.close()
             self._last = decode_jobs(worker.status())
             self._worker = None  # its end releases the spool
             atexit.unregister(self._exit_hook)

@@ -113,7 +113,8 @@ TEST(Promote, OneCommitWithTheRevisionsTreeAndBothParents) {
                                 {"A", "a@example.test", 1'700'000'001});
   ASSERT_TRUE(merged.ok()) << merged.error().message;
   EXPECT_EQ(*tree_id(fresh, *merged), *tree_id(fresh, revision));
-  const auto outcome = push(fresh, world.remote, {*merged, "refs/heads/main", id_of(main), {}}, {});
+  const auto outcome =
+      push(fresh, world.remote, {*merged, "refs/heads/main", id_of(main), {}, {}}, {});
   ASSERT_TRUE(outcome.ok()) << outcome.error().message;
   EXPECT_EQ(outcome->previous, id_of(main));
   EXPECT_EQ(world.server.git("rev-list --parents -n 1 main"),
@@ -142,7 +143,7 @@ TEST(Promote, MainMovedMeanwhileIsAConflict) {
       return std::nullopt;
     };
     const auto outcome =
-        push(world.repository, world.remote, {merged, "refs/heads/main", id_of(main), {}}, {});
+        push(world.repository, world.remote, {merged, "refs/heads/main", id_of(main), {}, {}}, {});
     ASSERT_FALSE(outcome.ok());
     EXPECT_EQ(outcome.error().kind, ErrorKind::kConflict) << outcome.error().message;
     EXPECT_EQ(world.server.commit_of("refs/heads/main"), other);

@@ -75,20 +75,20 @@ TEST(Push, FailPolicyLeavesAnotherCommitAlone) {
   World world;
   const std::string old = world.server.foreign_commit("old");
   world.server.git("update-ref " + std::string(kRef) + " " + old);
-  PushRequest request{world.commit("new"), kRef, std::nullopt, ExistingRevision::kFail};
+  PushRequest request{world.commit("new"), kRef, std::nullopt, RefPolicy::kReplaceOwn, {}};
   const auto outcome = push(world.repository, world.remote, request, {});
   ASSERT_FALSE(outcome.ok());
   EXPECT_EQ(outcome.error().kind, ErrorKind::kConflict);
   EXPECT_TRUE(has(outcome.error().message, old)) << outcome.error().message;
   EXPECT_TRUE(has(outcome.error().message, request.commit.hex()));
-  EXPECT_TRUE(has(outcome.error().message, "if_exists"));
+  EXPECT_TRUE(has(outcome.error().message, "'exists'"));
   EXPECT_EQ(world.posts(), 0u);
   EXPECT_EQ(world.server.commit_of(kRef), old);
 }
 
 TEST(Push, FailPolicyTakesAFreeNameAndItsOwnCommit) {
   World world;
-  const PushRequest request{world.commit("new"), kRef, std::nullopt, ExistingRevision::kFail};
+  const PushRequest request{world.commit("new"), kRef, std::nullopt, RefPolicy::kReplaceOwn, {}};
   ASSERT_TRUE(push(world.repository, world.remote, request, {}).ok());
   const auto again = push(world.repository, world.remote, request, {});
   ASSERT_TRUE(again.ok()) << again.error().message;
@@ -122,14 +122,14 @@ TEST(Push, ExpectedIsCompareAndSwap) {
   const std::size_t posts = world.posts();
   const GitId wrong = *GitId::from_hex(std::string(40, 'e'));
   for (const auto& ref : {"refs/heads/main", "refs/heads/absent"}) {
-    const auto refused = push(world.repository, world.remote, {second, ref, wrong, {}}, {});
+    const auto refused = push(world.repository, world.remote, {second, ref, wrong, {}, {}}, {});
     ASSERT_FALSE(refused.ok());
     EXPECT_EQ(refused.error().kind, ErrorKind::kConflict);
     EXPECT_TRUE(has(refused.error().message, wrong.hex())) << refused.error().message;
   }
   EXPECT_EQ(world.posts(), posts);
   // The right value passes even where other commits must not be replaced.
-  const PushRequest request{second, "refs/heads/main", first, ExistingRevision::kFail};
+  const PushRequest request{second, "refs/heads/main", first, RefPolicy::kReplaceOwn, {}};
   ASSERT_TRUE(push(world.repository, world.remote, request, {}).ok());
   EXPECT_EQ(world.server.commit_of("refs/heads/main"), second.hex());
   // And once more: the commit is there, so the expected value no longer matters.
@@ -215,7 +215,7 @@ TEST(Push, AnswerLostAfterTheServerDidTheWork) {
     }
     const std::size_t posts = world.posts();
     const GitId commit = world.commit("new");
-    const auto outcome = push(world.repository, world.remote, {commit, kRef, expected, {}}, {});
+    const auto outcome = push(world.repository, world.remote, {commit, kRef, expected, {}, {}}, {});
     ASSERT_TRUE(outcome.ok()) << outcome.error().message;
     EXPECT_EQ(outcome->result, PushResult::kAlreadyThere);
     EXPECT_EQ(world.posts(), posts + 1);

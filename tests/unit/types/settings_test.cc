@@ -21,7 +21,7 @@ TEST(Settings, DefaultsAreValidAndTyped) {
   EXPECT_EQ(s.endpoint, "https://huggingface.co");
   EXPECT_EQ(s.provider, ProviderChoice::kAuto);
   EXPECT_FALSE(s.private_repo.has_value());
-  EXPECT_EQ(s.if_exists, ExistingRevision::kReplace);
+  EXPECT_EQ(s.exists, ExistingRevision::kVerify);
   EXPECT_FALSE(s.offline);
   EXPECT_EQ(s.contents, Contents::kInference);
   EXPECT_EQ(s.eos, EosPolicy::kAlign);
@@ -40,7 +40,7 @@ TEST(Settings, EveryKeyReachesItsField) {
   const json given = {{"repo_id", "a/b"},        {"endpoint", "http://localhost:8080//"},
                       {"provider", "git"},       {"private", true},
                       {"revision", "run"},       {"revision_template", "x{step}"},
-                      {"if_exists", "fail"},     {"offline", true},
+                      {"exists", "suffix"},      {"offline", true},
                       {"contents", "full"},      {"eos", "replace"},
                       {"use_cache", "off"},      {"card", "off"},
                       {"max_shard_size", 5'000}, {"tags", {"t1", "t2"}},
@@ -58,7 +58,7 @@ TEST(Settings, EveryKeyReachesItsField) {
   EXPECT_EQ(s.private_repo, true);
   EXPECT_EQ(s.revision, "run");
   EXPECT_EQ(s.revision_template, "x{step}");
-  EXPECT_EQ(s.if_exists, ExistingRevision::kFail);
+  EXPECT_EQ(s.exists, ExistingRevision::kSuffix);
   EXPECT_TRUE(s.offline);
   EXPECT_EQ(s.contents, Contents::kFull);
   EXPECT_EQ(s.eos, EosPolicy::kReplace);

@@ -43,8 +43,7 @@ class GitHttp:
         try:
             await _send_answer(process, send)
         finally:
-            # A client that was killed ends the body early; git then sees the end of its input and
-            # cleans up by itself. After a complete body the push goes on without the client.
+            # After a complete body the push goes on without the client.
             await pump
             await process.wait()
 
@@ -74,7 +73,7 @@ class GitHttp:
 
 
 async def _pump_request(receive: Receive, process: Process) -> None:
-    """Write the request's body to git, and close its input at the end or when the client is gone.
+    """Write the request's body to git; close its input at the end, end git if the client is gone.
 
     When git stops reading, the rest of the body is read and dropped: a client that is still
     sending would not look at the answer.
@@ -83,6 +82,10 @@ async def _pump_request(receive: Receive, process: Process) -> None:
     more = True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect" and process.returncode is None:
+            # git http-backend (2.39) waits in a busy loop for the rest of a body that was announced
+            # with a length. Its child sees the end of its input and drops what it has received.
+            process.kill()
         more = message["type"] == "http.request" and message.get("more_body", False)
         if message["type"] == "http.request" and not process.stdin.is_closing():
             try:

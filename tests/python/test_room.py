@@ -1,0 +1,234 @@
+"""Limits of the spool, and what happens when they are reached; pacing of pushes and uploads."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hub_revisions import RevisionPusher
+from hub_revisions.local_hub import LocalHub
+from tiny_training import branches, write_checkpoint
+
+MIB = 1 << 20
+
+
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.02)
+
+
+def write_solid(folder: Path, size: int) -> Path:
+    """A checkpoint without holes: one that takes room on the disk."""
+    weights = write_checkpoint(folder, size=size) / "model.safetensors"
+    with weights.open("r+b") as file:
+        file.seek(-size, 2)
+        file.write(b"\1" * size)
+    return folder
+
+
+def states(pusher: RevisionPusher) -> dict[str, str]:
+    """The state of each revision."""
+    return {record.revision: record.state for record in pusher.status()}
+
+
+def test_skip_new_is_the_default_and_is_pushed_when_there_is_room(
+    hub: LocalHub, where: dict[str, Any], tmp_path: Path
+) -> None:
+    folders = [write_checkpoint(tmp_path / f"model-{n}", size=MIB + n) for n in range(3)]
+    with RevisionPusher(tmp_path, offline=True, max_pending=1, **where) as pusher:
+        for n, folder in enumerate(folders):
+            pusher.submit(folder, f"r{n}", metrics={})
+        assert states(pusher) == {"r0": "queued", "r1": "skipped", "r2": "skipped"}
+        (_, skipped, _) = pusher.status()
+        assert skipped.error is not None
+        assert skipped.error.kind == "no_space"
+        assert "'max_pending'" in skipped.error.message
+        assert not skipped.is_final
+        assert not pusher.close(0), "something is left"
+    # Of the next process, too, and one after the other.
+    with RevisionPusher(tmp_path, max_pending=1, **where) as pusher:
+        assert pusher.wait(timeout=60)
+        assert set(states(pusher).values()) == {"done"}
+    assert set(branches(hub, where["repo_id"])) >= {"r0", "r1", "r2"}
+
+
+def test_a_skipped_checkpoint_that_is_gone_says_so(where: dict[str, Any], tmp_path: Path) -> None:
+    folders = [write_checkpoint(tmp_path / f"model-{n}") for n in range(3)]
+    with RevisionPusher(tmp_path, offline=True, max_pending=1, **where) as pusher:
+        for n, folder in enumerate(folders):
+            pusher.submit(folder, f"r{n}", metrics={})
+    shutil.rmtree(folders[1])
+    (folders[2] / "another").write_text("the same folder, saved again")
+    with RevisionPusher(tmp_path, max_pending=1, **where) as pusher:
+        assert pusher.wait(timeout=60)
+        records = {record.revision: record for record in pusher.status()}
+    assert {name: record.state for name, record in records.items()} == {
+        "r0": "done",
+        "r1": "failed",
+        "r2": "failed",
+    }
+    for name, word in (("r1", "removed"), ("r2", "saved again")):
+        error = records[name].error
+        assert error is not None
+        assert word in error.message
+        assert "'max_pending'" in error.message
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("drop_oldest", {"r0": "dropped", "r1": "queued", "r2": "queued"}),
+        ("newest_only", {"r0": "dropped", "r1": "dropped", "r2": "queued"}),
+    ],
+)
+def test_older_ones_give_way(
+    where: dict[str, Any], tmp_path: Path, policy: str, expected: dict[str, str]
+) -> None:
+    with RevisionPusher(tmp_path, offline=True, max_pending=2, when_full=policy, **where) as pusher:
+        for n in range(3):
+            folder = write_checkpoint(tmp_path / f"model-{n}", size=2 * MIB)
+            pusher.submit(folder, f"r{n}", metrics={})
+        assert states(pusher) == expected
+        for record in pusher.status():
+            kept = (Path(pusher.spool) / record.id / "files").exists()
+            assert kept == (record.state == "queued")
+
+
+def test_wait_waits_for_room_and_no_longer_than_it_may(
+    hub: LocalHub, where: dict[str, Any], tmp_path: Path
+) -> None:
+    folders = [write_checkpoint(tmp_path / f"model-{n}", size=2 * MIB) for n in range(3)]
+    with RevisionPusher(tmp_path, max_pending=1, when_full="wait", **where) as pusher:
+        for n, folder in enumerate(folders):
+            pusher.submit(folder, f"r{n}", metrics={})
+            assert "skipped" not in states(pusher).values()
+        assert pusher.wait(timeout=60)
+        assert set(states(pusher).values()) == {"done"}
+    # Nothing listens there, so nothing makes room.
+    stuck = where | {"endpoint": "http://127.0.0.1:9", "max_retries": 100, "retry_max_delay": 60}
+    with RevisionPusher(
+        tmp_path / "stuck", max_pending=1, when_full="wait", when_full_timeout=0.3, **stuck
+    ) as pusher:
+        for n, folder in enumerate(folders[:2]):
+            pusher.submit(folder, f"r{n}", metrics={})
+        assert states(pusher)["r1"] == "skipped"
+        pusher.close(0)
+
+
+def test_what_deleted_checkpoints_hold_is_limited(where: dict[str, Any], tmp_path: Path) -> None:
+    with RevisionPusher(tmp_path, offline=True, max_spool_bytes="5MiB", **where) as pusher:
+        for n in range(3):
+            folder = write_solid(tmp_path / f"model-{n}", 4 * MIB)
+            pusher.submit(folder, f"r{n}", metrics={})
+        assert "skipped" not in states(pusher).values(), "live checkpoints cost nothing"
+        for n in range(3):
+            shutil.rmtree(tmp_path / f"model-{n}")
+        pusher.submit(write_solid(tmp_path / "late", 4 * MIB), "late", metrics={})
+        assert states(pusher)["late"] == "skipped"
+        error = pusher.status()[-1].error
+        assert error is not None
+        assert "'max_spool_bytes'" in error.message
+
+
+def test_min_free_bytes_is_left(where: dict[str, Any], tmp_path: Path) -> None:
+    with RevisionPusher(tmp_path, offline=True, min_free_bytes="100000 GB", **where) as pusher:
+        pusher.submit(write_checkpoint(tmp_path / "model"), "r", metrics={})
+        assert states(pusher) == {"r": "skipped"}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 12 MiB."""
+    mount = tmp_path / "disk"
+    mount.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(mount)]
+    made = subprocess.run(command, capture_output=True, text=True)
+    if made.returncode != 0:
+        pytest.skip(f"cannot mount a tmpfs here: {made.stderr.strip()}")
+    yield mount
+    subprocess.run(["umount", "-l", str(mount)], check=True)
+
+
+def test_a_full_disk_never_raises_and_frees_itself(
+    hub: LocalHub, where: dict[str, Any], tmp_path: Path, small_disk: Path
+) -> None:
+    folders = [write_checkpoint(tmp_path / f"model-{n}", size=3 * MIB + n) for n in range(5)]
+    place = {"spool_dir": str(small_disk / "spool"), "min_free_bytes": 0}
+    with RevisionPusher(tmp_path, offline=True, **place, **where) as pusher:
+        for n, folder in enumerate(folders):
+            pusher.submit(folder, f"r{n}", metrics={})
+        assert sorted(states(pusher).values()) == ["queued"] * 3 + ["skipped"] * 2
+        # Somebody else takes the rest: not even a record can be written any more.
+        with (small_disk / "others").open("wb", buffering=0) as others:
+            try:
+                while True:
+                    others.write(b"x" * 4096)
+            except OSError:
+                pass
+        last = write_checkpoint(tmp_path / "model-last", size=2 * MIB)
+        pusher.submit(last, "last", metrics={})
+        assert states(pusher)["last"] == "skipped"
+    with RevisionPusher(tmp_path, **place, **where) as pusher:
+        assert pusher.wait(timeout=120)
+        done = {name for name, state in states(pusher).items() if state == "done"}
+        assert done == {f"r{n}" for n in range(5)}, states(pusher)
+        # Its record was only in the memory of the first process, which told so in its log.
+        pusher.submit(last, "last", metrics={})
+        assert pusher.wait(timeout=60)
+        assert states(pusher)["last"] == "done"
+    assert set(branches(hub, where["repo_id"])) >= {*(f"r{n}" for n in range(5)), "last"}
+
+
+def test_a_backlog_is_pushed_no_faster_than_the_hour_allows(
+    hub: LocalHub, where: dict[str, Any], tmp_path: Path
+) -> None:
+    with RevisionPusher(tmp_path, max_pushes_per_hour=2, **where) as pusher:
+        for n in range(4):
+            folder = write_checkpoint(tmp_path / f"model-{n}")
+            pusher.submit(folder, f"r{n}", metrics={})
+        until(lambda: list(states(pusher).values()).count("done") == 2)
+        assert not pusher.wait(timeout=1.5)
+        assert sorted(states(pusher).values()) == ["done", "done", "queued", "queued"]
+        log = Path(pusher.spool) / "worker.log"
+        until(lambda: "'max_pushes_per_hour'" in log.read_text())
+        pusher.close(0)
+    # A restart does not begin a new hour; a higher limit does let the rest through.
+    with RevisionPusher(tmp_path, max_pushes_per_hour=3, **where) as pusher:
+        until(lambda: list(states(pusher).values()).count("done") == 3)
+        assert not pusher.wait(timeout=1.0)
+        pusher.close(0)
+    with RevisionPusher(tmp_path, max_pushes_per_hour=None, **where) as pusher:
+        assert pusher.wait(timeout=60)
+
+
+def test_uploads_keep_to_their_bandwidth(
+    hub: LocalHub, where: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = write_checkpoint(tmp_path / "model", size=6 * MIB)
+    with RevisionPusher(tmp_path, max_upload_rate="2MiB", **where) as pusher:
+        began = time.monotonic()
+        pusher.submit(folder, "slow", metrics={})
+        rates: list[float] = []
+
+        def look() -> None:
+            while not pusher.wait(timeout=0.1):
+                rate = pusher.status()[0].progress.bytes_per_second
+                if rate is not None:
+                    rates.append(rate)
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        looking.join(60)
+        took = time.monotonic() - began
+    assert pusher.status()[0].state == "done"
+    assert took > 2.0, "6 MiB at 2 MiB/s, less what the first burst may hold"
+    assert rates, "the rate is told while it is pushed"
