@@ -12,10 +12,24 @@
 
 namespace hubrev::python {
 
+// The GIL, given up for a while. A daemon thread that wants it back when the interpreter has ended
+// is ended by Python there and then, by unwinding its stack: pybind11's own class, whose destructor
+// is noexcept, would end the process instead.
+class Unlocked {
+ public:
+  Unlocked() : thread_(PyEval_SaveThread()) {}
+  ~Unlocked() noexcept(false) { PyEval_RestoreThread(thread_); }
+  Unlocked(const Unlocked&) = delete;
+  Unlocked& operator=(const Unlocked&) = delete;
+
+ private:
+  PyThreadState* thread_;
+};
+
 // Runs `work()` without the GIL; the caller's thread blocks.
 template <typename Work>
 auto released(Work&& work) {
-  const pybind11::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   return work();
 }
 
@@ -43,7 +57,7 @@ Result<T> interruptible(Work&& work) {
     wait_interruptibly([&](std::chrono::milliseconds slice) {
       return outcome.wait_for(slice) == std::future_status::ready;
     });
-  } catch (...) {
+  } catch (const pybind11::error_already_set&) {  // not Python's unwinding, which needs no answer
     stop.request_stop();
     released([&] { outcome.wait(); });
     throw;
