@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from child_process import PATIENCE, command, environment, until
 from holding_proxy import (
     AT_ANSWER,
     AT_REQUEST,
@@ -25,7 +26,6 @@ from tiny_training import branches, write_checkpoint
 
 MIB = 1 << 20
 PROMISED = 1.0  # seconds
-PATIENCE = 30.0  # seconds
 
 # Where a job can be held: what the request's line looks like, and how far it gets.
 STAGES = {
@@ -67,14 +67,6 @@ def where(hub: LocalHub, proxy: HoldingProxy, repo_id: str) -> dict[str, Any]:
     return {"endpoint": proxy.endpoint, "token": hub.token, "repo_id": repo_id}
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for a condition that must come true."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.005)
-
-
 def state_of(pusher: RevisionPusher, job: str) -> str:
     (state,) = [record.state for record in pusher.status() if record.id == job]
     return state
@@ -104,18 +96,6 @@ def held_job(
     job = pusher.submit(checkpoint)
     hold.wait()
     return pusher, job
-
-
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """`hub-revisions ARGUMENTS` in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "hub_revisions", *arguments],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -302,3 +282,60 @@ def test_a_stopped_job_is_not_stopped_twice(
     assert not pusher.close(0) or state_of(pusher, job) == "cancelled"
     assert state_of(pusher, job) == "cancelled"  # the first word counts
     assert pusher.status()[0].error is None
+
+
+# In a mount namespace of its own, its resolver asks a server that never answers.
+RESOLVING = """
+import ctypes, sys, time
+from hub_revisions import RevisionPusher
+
+output, how = sys.argv[1:]
+libc = ctypes.CDLL(None, use_errno=True)
+NEWNS, BIND, PRIVATE = 0x20000, 0x1000, 0x4000 | 0x40000
+alone = libc.unshare(NEWNS) == 0 and libc.mount(b"none", b"/", None, PRIVATE, None) == 0
+resolver = (output + "/resolv.conf").encode()
+if not alone or libc.mount(resolver, b"/etc/resolv.conf", None, BIND, None) != 0:
+    sys.exit("no mount namespace")
+pusher = RevisionPusher(
+    output, endpoint="http://hub.invalid.example", token="hf_x", repo_id="me/model"
+)
+job = pusher.submit(output + "/checkpoint-1")
+print("submitted", flush=True)
+sys.stdin.readline()
+started = time.monotonic()
+if how == "cancel":
+    pusher.cancel(job)
+    pusher.wait(job)
+else:
+    pusher.close(0)
+print(time.monotonic() - started, pusher.status()[0].state)
+"""
+
+
+@pytest.mark.parametrize("how", ["cancel", "close"])
+def test_while_the_hubs_name_is_looked_up(tmp_path: Path, how: str) -> None:
+    write_checkpoint(tmp_path / "checkpoint-1", step=1)
+    (tmp_path / "resolv.conf").write_text("nameserver 127.7.7.7\noptions timeout:10 attempts:1\n")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nameserver:
+        try:
+            nameserver.bind(("127.7.7.7", 53))
+        except PermissionError:
+            pytest.skip("needs root: a nameserver's port is below 1024")
+        nameserver.settimeout(PATIENCE)
+        with subprocess.Popen(
+            [sys.executable, "-c", RESOLVING, str(tmp_path), how],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        ) as child:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            if child.stdout.readline() != "submitted\n":
+                pytest.skip("needs root: a mount namespace gives a process its own resolver")
+            nameserver.recv(512)  # it has asked
+            child.stdin.write("now\n")
+            child.stdin.flush()
+            took, state = child.stdout.read().split()
+    assert state == ("cancelled" if how == "cancel" else "queued")
+    assert float(took) < PROMISED
