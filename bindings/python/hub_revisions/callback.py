@@ -324,4 +324,5 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
 
     @property
     def _owned(self) -> bool:
-        return self._pusher is None or self._pusher.owned
+        # A closed one is nobody's: a fork of a process that has trained may train.
+        return self._pusher is None or self._pusher.closed or self._pusher.owned

@@ -29,9 +29,10 @@ class RevisionPusher:
 
     `output_dir` is the folder that the spool lives in and whose README.md is the trainer's card;
     further settings are those of `configs/schema.json`, and win over `config` (a JSON file or a
-    dictionary), `training_args` and the environment. Any thread may call any method.
-    `on_outcome` is told of each job that has ended, on a thread of its own: a function that takes
-    its `JobRecord`, or what the setting of that name may be.
+    dictionary), `training_args` and the environment. Any thread may call any method. In a forked
+    child each raises `ConfigError`, but `close`, which does nothing there. `on_outcome` is told of
+    each job that has ended, on a thread of its own: a function that takes its `JobRecord`, or what
+    the setting of that name may be.
 
     Raises `ConfigError` for a wrong setting, or if another process has the spool. A process that
     ends without `close` leaves what is pending in the spool for `hub-revisions sync`.
@@ -147,11 +148,11 @@ class RevisionPusher:
         """
         if self._worker is None:
             return all(r.is_final for r in self._last if job in (None, r.id))
-        return self._worker.wait(job or "", timeout)
+        return self._open.wait(job or "", timeout)
 
     def status(self) -> list[JobRecord]:
         """All jobs in the spool, oldest first; after `close`, as they were then."""
-        return self._last if self._worker is None else decode_jobs(self._worker.status())
+        return self._last if self._worker is None else decode_jobs(self._open.status())
 
     def records(self) -> list[JobRecord]:
         """The jobs of this session: those submitted here, and those left by an earlier process."""
@@ -188,6 +189,11 @@ class RevisionPusher:
     def _open(self) -> _core.Worker:
         if self._worker is None:
             raise config_error("the pusher is closed; make a new one")
+        if not self.owned:
+            raise config_error(
+                f"this pusher belongs to process {self._pid}, of which this one is a fork; "
+                "make one of its own here, with another 'output_dir' or 'spool_dir'"
+            )
         return self._worker
 
     def __enter__(self) -> RevisionPusher:
