@@ -21,9 +21,11 @@ from .checkpoint import (
     Checkpoint,
     eos_token_id_of,
     find_checkpoint,
+    find_checkpoints,
     metrics_at,
     numbers_of,
     saved_at,
+    step_of,
 )
 from .drain import finish
 from .outcomes import OnOutcome
@@ -96,10 +98,6 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         self._pusher: RevisionPusher | None = None
         self._missed: list[dict[str, Any]] = []  # what could not be handed over yet
         self._waited_ms: dict[str, float] = {}  # by job
-        self._reset(0)
-
-    def _reset(self, step: int) -> None:
-        self._start_step = step
         self._metrics: tuple[int, dict[str, float]] = (-1, {})  # of the step evaluated last
         self._handled: dict[Path, int] = {}  # checkpoint folder -> when it was saved
 
@@ -153,7 +151,11 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         Also called when training resumes, when a batch size that fits is searched, and by every
         trial: an open worker stays.
         """
-        self._reset(state.global_step)
+        self._metrics = (-1, {})
+        self._handled = {
+            checkpoint.path: saved_at(checkpoint.path)
+            for checkpoint in find_checkpoints(args.output_dir, state.is_hyper_param_search)
+        }
         pusher = self._pusher
         if pusher is not None and not pusher.closed:
             if pusher.output_dir == Path(args.output_dir).absolute():
@@ -238,7 +240,8 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         if pusher.closed:
             return
         try:
-            self._submit_unannounced(pusher, args, state, kwargs)
+            for checkpoint in find_checkpoints(args.output_dir, state.is_hyper_param_search):
+                self._submit_unannounced(pusher, checkpoint, kwargs)
         finally:
             if state.is_hyper_param_search:
                 # The next trial should not wait for this one's pushes.
@@ -273,43 +276,41 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         metrics = metrics_at(state.log_history, step)
         if self._metrics[0] == step:
             metrics |= self._metrics[1]
+        return self._described(checkpoint, kwargs, step=step, epoch=state.epoch, metrics=metrics)
+
+    def _described(
+        self, checkpoint: Checkpoint, kwargs: dict[str, Any], **facts: Any
+    ) -> dict[str, Any]:
         return {
             "directory": checkpoint.path,
-            "step": step,
-            "epoch": state.epoch,
             "run": checkpoint.run,
-            "metrics": metrics,
             # transformers called it `tokenizer` before 4.46.
             "eos_token_id": eos_token_id_of(
                 kwargs.get("processing_class") or kwargs.get("tokenizer")
             ),
+            **facts,
         }
 
     def _submit(self, pusher: RevisionPusher, submission: dict[str, Any]) -> str:
+        folder = submission["directory"]
+        self._handled[folder] = saved_at(folder)
         job = pusher.submit(**submission)
         self._watch.add(job)
-        self._handled[submission["directory"]] = saved_at(submission["directory"])
         return job
 
     def _submit_unannounced(
-        self,
-        pusher: RevisionPusher,
-        args: TrainingArguments,
-        state: TrainerState,
-        kwargs: dict[str, Any],
+        self, pusher: RevisionPusher, checkpoint: Checkpoint, kwargs: dict[str, Any]
     ) -> None:
-        # On SIGTERM the Trainer saves (`enable_jit_checkpoint`) without calling on_save.
-        if state.global_step <= self._start_step:
-            return
-        checkpoint = find_checkpoint(
-            args.output_dir, state.global_step, state.is_hyper_param_search
-        )
+        # On SIGTERM the Trainer saves (`enable_jit_checkpoint`) without calling on_save: mostly in
+        # the middle of the training's last step, so that the state has gone on by now, and maybe
+        # for the second time.
         if (
-            checkpoint is not None
-            and self._handled.get(checkpoint.path) != saved_at(checkpoint.path)
+            self._handled.get(checkpoint.path) != saved_at(checkpoint.path)
             and not (checkpoint.path / INCOMPLETE_MARKER).exists()
         ):
-            self._submit(pusher, self._submission(checkpoint, state, kwargs))
+            self._submit(
+                pusher, self._described(checkpoint, kwargs, step=step_of(checkpoint.path))
+            )
 
     def _print_summary(self, metric_for_best_model: str | None) -> None:
         records = self.records()

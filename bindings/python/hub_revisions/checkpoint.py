@@ -57,6 +57,19 @@ def find_checkpoint(
     return Checkpoint(path, "") if path.is_dir() else None
 
 
+def find_checkpoints(output_dir: str | os.PathLike[str], in_search: bool) -> list[Checkpoint]:
+    """All checkpoints that are there, by step; those of every trial in a search."""
+    found = Path(output_dir).glob("[!_]*/checkpoint-*" if in_search else "checkpoint-*")
+    paths = [path for path in found if path.name[len("checkpoint-") :].isdigit() and path.is_dir()]
+    paths.sort(key=step_of)
+    return [Checkpoint(path, path.parent.name if in_search else "") for path in paths]
+
+
+def step_of(path: Path) -> int:
+    """The step in a checkpoint folder's name."""
+    return int(path.name.removeprefix("checkpoint-"))
+
+
 def saved_at(path: Path) -> int:
     """When the checkpoint was last written, in nanoseconds: it differs after it is saved again.
 
