@@ -9,16 +9,17 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
 _PIECE = 64 << 10  # bytes; how much of a body is passed on at a time
-_SELDOM = 30.0  # seconds that a test waits for what must happen
+_PATIENCE = 30.0  # seconds that a test waits for what must happen
 
 # Where a request can be held: before its body is read, after a part of it, or with the hub's answer
 # in hand.
@@ -36,11 +37,29 @@ class Hold:
 
     def wait(self) -> None:
         """Block until a request is held."""
-        assert self.reached.wait(_SELDOM), f"no request matched {self.pattern!r}"
+        assert self.reached.wait(_PATIENCE), f"no request matched {self.pattern!r}"
 
     def release(self) -> None:
         """Let it, and all that match later, pass."""
         self.released.set()
+
+
+@dataclass
+class Request:
+    """What came in: "METHOD /path", the headers, and the body where it was read."""
+
+    line: str
+    headers: Message
+    body: bytes = b""
+
+
+@dataclass
+class Answer:
+    """What a test has the proxy answer in the hub's place."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 class HoldingProxy:
@@ -49,18 +68,20 @@ class HoldingProxy:
         with HoldingProxy(hub) as proxy:
             hold = proxy.hold("PUT ", IN_BODY)
 
-    `requests` are the lines "METHOD /path" in the order of their arrival. Every request that
-    matches a hold is held until the hold is released or the proxy is closed.
+    `requests` are the lines "METHOD /path" in the order of their arrival, `stored` the requests to
+    the pre-signed URLs, whose host is `storage_host`. Every request that matches a hold is held
+    until the hold is released or the proxy is closed.
     """
 
-    def __init__(self, hub: Any) -> None:
+    def __init__(self, hub: Any, storage_host: str = "127.0.0.1") -> None:
         self.requests: list[str] = []
+        self.stored: list[Request] = []
         self.holds: list[Hold] = []
-        self.answers: list[tuple[str, int, dict[str, str]]] = []
-        self._storage = _listen(self, hub.storage_endpoint, rewrite=[])
-        self.storage_endpoint = _address(self._storage)
+        self.answers: list[tuple[str, Callable[[Request], Answer]]] = []
+        self._storage = _listen(self, hub.storage_endpoint, self.stored, rewrite=[])
+        self.storage_endpoint = _address(self._storage, storage_host)
         self._hub = _listen(
-            self, hub.endpoint, rewrite=[(hub.storage_endpoint, self.storage_endpoint)]
+            self, hub.endpoint, [], rewrite=[(hub.storage_endpoint, self.storage_endpoint)]
         )
         self.endpoint = _address(self._hub)
 
@@ -70,9 +91,9 @@ class HoldingProxy:
         self.holds.append(hold)
         return hold
 
-    def answer(self, pattern: str, status: int, **headers: str) -> None:
-        """Give this answer to every request whose line matches, instead of asking the hub."""
-        self.answers.append((pattern, status, headers))
+    def answer(self, pattern: str, answer: Callable[[Request], Answer]) -> None:
+        """Answer every request whose line matches, instead of asking the hub."""
+        self.answers.append((pattern, answer))
 
     def count(self) -> int:
         """How many requests have come in."""
@@ -121,14 +142,15 @@ def full_server() -> Iterator[str]:
                 client.close()
 
 
-def _address(server: ThreadingHTTPServer) -> str:
-    return f"http://127.0.0.1:{server.server_address[1]}"
+def _address(server: ThreadingHTTPServer, host: str = "127.0.0.1") -> str:
+    return f"http://{host}:{server.server_address[1]}"
 
 
 def _listen(
-    proxy: HoldingProxy, upstream: str, rewrite: list[tuple[str, str]]
+    proxy: HoldingProxy, upstream: str, heard: list[Request], rewrite: list[tuple[str, str]]
 ) -> ThreadingHTTPServer:
-    handler = type("Handler", (_Handler,), {"proxy": proxy, "upstream": upstream, "to": rewrite})
+    members = {"proxy": proxy, "upstream": upstream, "heard": heard, "to": rewrite}
+    handler = type("Handler", (_Handler,), members)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     server.block_on_close = False
@@ -140,6 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     proxy: HoldingProxy
     upstream: str
+    heard: list[Request]
     to: list[tuple[str, str]]
 
     def handle_one_request(self) -> None:
@@ -151,16 +174,18 @@ class _Handler(BaseHTTPRequestHandler):
     def _pass_on(self) -> None:
         line = f"{self.command} {self.path}"
         self.proxy.requests.append(line)
+        request = Request(line, self.headers)
+        self.heard.append(request)
         hold = next((h for h in self.proxy.holds if re.search(h.pattern, line)), None)
         if hold is not None and hold.where == AT_REQUEST:
             self._hold(hold)
-        for pattern, status, headers in self.proxy.answers:
+        request.body = self._read_body(hold)
+        for pattern, respond in self.proxy.answers:
             if re.search(pattern, line):
-                self._read_body(None)
-                self._answer(status, list(headers.items()), b"")
+                given = respond(request)
+                self._answer(given.status, list(given.headers.items()), given.body)
                 return
-        body = self._read_body(hold)
-        status, headers, answer = self._ask(body)
+        status, headers, answer = self._ask(request.body)
         if hold is not None and hold.where == AT_ANSWER:
             self._hold(hold)
         self._answer(status, headers, answer)

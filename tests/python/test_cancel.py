@@ -16,6 +16,7 @@ from holding_proxy import (
     AT_ANSWER,
     AT_REQUEST,
     IN_BODY,
+    Answer,
     HoldingProxy,
     deaf_server,
     full_server,
@@ -213,7 +214,7 @@ def test_while_it_pauses_before_a_retry(
     proxy: HoldingProxy, where: dict[str, Any], tmp_path: Path, how: str
 ) -> None:
     folder = write_checkpoint(tmp_path / "checkpoint-1", step=1)
-    proxy.answer(r"/objects/batch", 503, **{"Retry-After": "60"})
+    proxy.answer(r"/objects/batch", lambda _: Answer(503, {"Retry-After": "60"}))
     with RevisionPusher(tmp_path, **where) as pusher:
         job = pusher.submit(folder)
         log = Path(pusher.spool) / "worker.log"
