@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -117,7 +119,7 @@ def _entries_at(log_history: Sequence[Mapping[str, Any]], step: int) -> Iterable
 def read_trainer_state(directory: Path) -> TrainerState:
     """Step, epoch and metrics from a checkpoint's `trainer_state.json`; unknown without one."""
     try:
-        state = json.loads((directory / "trainer_state.json").read_bytes())
+        state = json.loads(_read_own(directory, "trainer_state.json"))
         step = int(state["global_step"])
         epoch = state.get("epoch")
         return TrainerState(
@@ -128,6 +130,21 @@ def read_trainer_state(directory: Path) -> TrainerState:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # Not a Trainer's checkpoint, or a damaged state: the revision is good without it.
         return TrainerState(None, None, {})
+
+
+def _read_own(directory: Path, name: str) -> bytes:
+    """A regular file of the folder's own. Raises `OSError` for what leads elsewhere or is a pipe.
+
+    The worker refuses such a checkpoint, but looks at it later.
+    """
+    path = (directory / name).resolve(strict=True)
+    if not path.is_relative_to(directory.resolve()):
+        raise OSError(errno.ELOOP, "leads out of the checkpoint", str(directory / name))
+    # Opening a pipe would wait for its writer.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "is no regular file", str(path))
+        return file.read()
 
 
 def eos_token_id_of(processing_class: Any) -> int | None:
