@@ -9,6 +9,7 @@
 #include <span>
 
 #include "plugin/net/curl_error.h"
+#include "plugin/net/echo.h"
 #include "plugin/net/http.h"
 
 namespace hubrev {
@@ -130,6 +131,7 @@ class CurlClient final : public HttpClient {
     for (int hop = 0; hop <= kMaxRedirects; ++hop) {
       if (stop.stop_requested()) return make_error(ErrorKind::kCancelled, "cancelled");
       HUBREV_TRY(HttpResponse response, exchange(current, stop));
+      if (request.credential) blank_echoes(response, request.credential->token);
       if (!is_redirect(response.status)) return response;
       HUBREV_TRY(current.url, redirect_target(current.url, response));
     }

@@ -1,0 +1,35 @@
+#include "plugin/net/echo.h"
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace hubrev {
+namespace {
+
+// A value so short is no usable token, and would blank ordinary words.
+constexpr std::size_t kShortest = 8;
+
+void overwrite(std::string& text, std::string_view secret) {
+  std::size_t at = 0;
+  while ((at = text.find(secret, at)) != std::string::npos) {
+    text.replace(at, secret.size(), secret.size(), '*');
+  }
+}
+
+void overwrite_everywhere(HttpResponse& response, std::string_view secret) {
+  if (secret.size() < kShortest) return;
+  overwrite(response.body, secret);
+  for (auto& [name, value] : response.headers) overwrite(value, secret);
+}
+
+}  // namespace
+
+void blank_echoes(HttpResponse& response, const Secret& token) {
+  if (token.empty()) return;
+  overwrite_everywhere(response, token.reveal());
+  const std::string basic = basic_value(token);
+  overwrite_everywhere(response, std::string_view(basic).substr(0, basic.find('=')));
+}
+
+}  // namespace hubrev
