@@ -6,6 +6,7 @@ one from the command line.
 
     process, __main__, server, settings    starting and stopping
     app, middleware, auth, errors, hub     what every request goes through
+    faults, fault_layer, fault_api         requests that go wrong on purpose (`--faults`)
     repo_api, ref_api, file_api,           REST: repositories, branches and tags, reading,
     preupload_api, commit_api, paging      committing
     git_http                               clone, fetch and push, by `git http-backend`

@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from .faults import PRESETS, InvalidFaultsError
 from .hub import Hub
 from .server import serve
 from .settings import Settings
@@ -20,6 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--port", type=int, default=0, help="port of the hub (default: any free one)")
     add("--storage-port", type=int, default=0,
         help="port of the pre-signed URLs (default: any free one)")  # fmt: skip
+    add("--storage-url", metavar="URL",
+        help="that port's address for clients, where it is another one")  # fmt: skip
     add("--user", default=Settings.user, help="the one user's name (default: %(default)s)")
     add("--url-lifetime", type=int, default=Settings.url_lifetime, metavar="SECONDS",
         help="how long a pre-signed URL is valid (default: %(default)s)")  # fmt: skip
@@ -29,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="size of those parts (default: %(default)s)")  # fmt: skip
     add("--rate-limit", type=int, metavar="N",
         help="answer 429 after N requests in 5 minutes (default: no limit)")  # fmt: skip
+    add("--faults", metavar="RULES",
+        help="answer some requests wrongly: a file of rules (see the module 'faults'), or one of "
+             + ", ".join(PRESETS) + "; the rules can be replaced while it runs")  # fmt: skip
     add("--port-file", type=Path, metavar="FILE",
         help="write the addresses, as JSON, to FILE once the hub is ready")  # fmt: skip
 
@@ -42,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         serve(settings, lambda hub: _announce(hub, port_file))
     except KeyboardInterrupt:
         return 0  # the way to end it; uvicorn has closed everything by now
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, InvalidFaultsError) as error:
         sys.stderr.write(f"hub: {error}\n")
         return 1
     return 0

@@ -12,6 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from .auth import RequireToken
 from .commit_api import CommitApi
 from .errors import REPO_NOT_FOUND, HubError, handle_client_gone, handle_hub_error
+from .fault_api import FaultApi
+from .fault_layer import FaultLayer
 from .file_api import FileApi
 from .git_http import GitHttp
 from .hub import Hub
@@ -28,11 +30,13 @@ def create_app(hub: Hub) -> ASGIApp:
     """The hub behind one ASGI callable.
 
     Each request passes, from the outside in: `RawPath`, `AccessLog` (so every answer has an id and
-    a line in the log), then on the hub's port `RateLimit` and `RequireToken`. A layer that injects
-    faults belongs right inside `AccessLog`: it sees the hub and the storage alike, and
-    what it answers is logged like any other answer.
+    a line in the log), `FaultLayer` if the hub was started with faults (it sees the hub and the
+    storage alike), then on the hub's port `RateLimit` and `RequireToken`.
     """
-    return RawPath(AccessLog(_ByPort(hub, _hub_app(hub), Storage(hub).app())))
+    app: ASGIApp = _ByPort(hub, _hub_app(hub), Storage(hub).app())
+    if hub.faults is not None:
+        app = FaultLayer(app, hub, hub.faults)
+    return RawPath(AccessLog(app))
 
 
 class _ByPort:
@@ -51,6 +55,7 @@ class _ByPort:
 def _hub_app(hub: Hub) -> Starlette:
     routes = [
         *_model_only_routes(),
+        *(FaultApi(hub.faults).routes() if hub.faults is not None else []),
         *RepoApi(hub).routes(),
         *RefApi(hub).routes(),
         *FileApi(hub).routes(),

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from .errors import HubError, error_response
+from .fault_layer import REFUSAL
 from .git import server_environment
 from .hub import Hub, identity
 from .pre_receive import hook_environment
@@ -51,7 +52,9 @@ class GitHttp:
         """The variables of a CGI request (RFC 3875; git help http-backend)."""
         repository = self._hub.repository(request)
         caller = identity(request)
-        environment = server_environment() | hook_environment(caller.role)
+        environment = server_environment() | hook_environment(
+            caller.role, request.scope.get(REFUSAL)
+        )
         environment |= {
             "GIT_PROJECT_ROOT": str(repository.path),
             "GIT_HTTP_EXPORT_ALL": "1",

@@ -10,7 +10,8 @@ from urllib.parse import unquote
 from starlette.requests import Request
 
 from .auth import Identity, Tokens
-from .errors import HubError
+from .errors import HubError, repo_not_found
+from .faults import Faults
 from .presign import Signer
 from .repos import Repositories, Repository
 from .settings import MIB, Settings
@@ -26,12 +27,24 @@ class Hub:
     tokens: Tokens
     signer: Signer
     repositories: Repositories
+    faults: Faults | None = None
 
     def repository(self, request: Request) -> Repository:
-        """The repository named in the request's path. Raises `HubError` 404."""
-        return self.repositories.get(
-            parameter(request, "namespace"), parameter(request, "name").removesuffix(".git")
-        )
+        """The repository named in the request's path.
+
+        Raises `HubError` 404, and 307 with its present address for one that was renamed.
+        """
+        namespace, name = _named(request)
+        found = self.repositories.find(namespace, name)
+        if found is not None:
+            return found
+        moved = self.repositories.moved_to(namespace, name)
+        raise repo_not_found() if moved is None else _redirection(request, moved)
+
+    def stored(self, request: Request) -> Repository:
+        """The same for addresses that were signed: they lead to a renamed one as well."""
+        namespace, name = _named(request)
+        return self.repositories.moved_to(namespace, name) or self.repositories.get(namespace, name)
 
     def endpoint(self, request: Request) -> str:
         """The address under which this client reaches the hub."""
@@ -39,6 +52,8 @@ class Hub:
 
     def storage_endpoint(self, request: Request) -> str:
         """The address of the storage listener, under the host name that this client uses."""
+        if self.settings.storage_url is not None:
+            return self.settings.storage_url.rstrip("/")
         host = request.url.hostname or self.settings.host
         host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self.settings.storage_port}"
@@ -46,6 +61,20 @@ class Hub:
     def signed_url(self, request: Request, method: str, path: str) -> str:
         """A pre-signed URL on the storage listener."""
         return f"{self.storage_endpoint(request)}{path}?{self.signer.query(method, path)}"
+
+
+def _named(request: Request) -> tuple[str, str]:
+    return parameter(request, "namespace"), parameter(request, "name").removesuffix(".git")
+
+
+def _redirection(request: Request, moved: Repository) -> HubError:
+    """A refusal that sends the client to the same route of `moved`, on this host."""
+    sent = request.path_params
+    old = f"/{sent['namespace']}/{sent['name'].removesuffix('.git')}"
+    path = request.scope["path"].replace(old, f"/{moved.id}", 1)
+    query = f"?{request.url.query}" if request.url.query else ""
+    headers = {"Location": path + query}
+    return HubError(307, f"The repository is called {moved.id} now", headers=headers)
 
 
 def identity(request: Request) -> Identity:

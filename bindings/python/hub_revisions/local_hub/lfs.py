@@ -82,7 +82,7 @@ class Lfs:
         if verdict is not Verdict.VALID:
             raise HubError(403, verdict.value)
         body = await read_json(request)
-        repository = await run_in_threadpool(self._hub.repository, request)
+        repository = await run_in_threadpool(self._hub.stored, request)
         try:
             parts = sorted(body["parts"], key=lambda part: int(part["partNumber"]))
             etags = [str(part["etag"]).strip('"') for part in parts]

@@ -19,6 +19,7 @@ from .rules import RefUpdate, refusal
 
 PYTHON_VARIABLE = "HUB_REVISIONS_HOOK_PYTHON"
 ROLE_VARIABLE = "HUB_REVISIONS_HOOK_ROLE"
+REFUSAL_VARIABLE = "HUB_REVISIONS_HOOK_REFUSAL"
 
 HOOK_SCRIPT = f"""#!/bin/sh
 # Pushes are accepted through the hub only: it says who pushes, and with which Python to check.
@@ -30,13 +31,17 @@ exec "${PYTHON_VARIABLE}" -m hub_revisions.local_hub.pre_receive
 """
 
 
-def hook_environment(role: str) -> dict[str, str]:
-    """What the server adds to the environment of a push so that the hook can run."""
+def hook_environment(role: str, refusal: str | None) -> dict[str, str]:
+    """What the server adds to the environment of a push so that the hook can run.
+
+    A `refusal` is the text with which the hook refuses whatever is pushed (see `faults`).
+    """
     package_root = Path(__file__).resolve().parents[2]
     search_path = [str(package_root), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         PYTHON_VARIABLE: sys.executable,
         ROLE_VARIABLE: role,
+        REFUSAL_VARIABLE: refusal or "",
         "PYTHONPATH": os.pathsep.join(search_path),
     }
 
@@ -49,7 +54,9 @@ def main() -> int:
             sys.stderr.write(f"DENIED update {update.ref}: forbidden\n")
         return 1
     repository = Path(os.environ["GIT_DIR"]).resolve()
-    text = refusal(Git(repository, os.environ), LfsObjects(repository), updates)
+    text = os.environ.get(REFUSAL_VARIABLE) or refusal(
+        Git(repository, os.environ), LfsObjects(repository), updates
+    )
     if text is not None:
         sys.stderr.write(text + "\n")
         return 1

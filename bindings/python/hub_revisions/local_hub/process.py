@@ -8,8 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
+
+from .faults import CONTROL_PATH
 
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 15.0
@@ -40,6 +46,35 @@ class LocalHub:
     def pid(self) -> int:
         """The server's process id."""
         return self._process.pid
+
+    def set_faults(self, *rules: Mapping[str, Any] | str) -> None:
+        """Follow these rules of `faults` from now on, or none; counting begins anew.
+
+        For a hub that was started with the option `--faults`. Raises `RuntimeError` otherwise, and
+        for a rule that is wrong.
+        """
+        self._control(json.dumps({"rules": rules}).encode())
+
+    def fault_counts(self) -> list[dict[str, Any]]:
+        """The rules in force, each with its `matches` (requests seen) and `hits` (taken)."""
+        counts: list[dict[str, Any]] = self._control(None)["rules"]
+        return counts
+
+    def _control(self, body: bytes | None) -> dict[str, Any]:
+        request = urllib.request.Request(  # noqa: S310 - our own server's address
+            self.endpoint + CONTROL_PATH,
+            body,
+            {"Authorization": f"Bearer {self.token}"},
+            method="GET" if body is None else "PUT",
+        )
+        # This process's proxy settings are not meant for a server on loopback.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=_START_TIMEOUT) as answer:
+                answered: dict[str, Any] = json.load(answer)
+                return answered
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(error.headers.get("X-Error-Message") or str(error)) from error
 
     def close(self) -> None:
         """End the server; harmless when it has ended."""

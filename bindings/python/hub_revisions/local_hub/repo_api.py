@@ -23,7 +23,7 @@ _MODEL = "/api/models/{namespace}/{name}"
 
 
 class RepoApi:
-    """Endpoints for identity, create, delete, permissions, info and card validation."""
+    """Endpoints for identity, create, delete, move, permissions, info and card validation."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -33,6 +33,7 @@ class RepoApi:
             Route("/api/whoami-v2", self.whoami),
             Route("/api/repos/create", self.create, methods=["POST"]),
             Route("/api/repos/delete", self.delete, methods=["DELETE"]),
+            Route("/api/repos/move", self.move, methods=["POST"]),
             Route("/api/validate-yaml", self.validate_yaml, methods=["POST"]),
             Route(_MODEL, self.info),
             Route(f"{_MODEL}/revision/{{rev}}", self.info),
@@ -87,6 +88,17 @@ class RepoApi:
         await run_in_threadpool(self._hub.repositories.delete, id.namespace, id.name)
         return PlainTextResponse("OK")
 
+    async def move(self, request: Request) -> Response:
+        """Rename a repository; its old addresses redirect to the new ones."""
+        require_write(identity(request))
+        body = await read_json(request)
+        old, new = (
+            _named_repository({"name": body.get(name), "type": body.get("type")}, identity(request))
+            for name in ("fromRepo", "toRepo")
+        )
+        await run_in_threadpool(self._hub.repositories.move, old, new)
+        return PlainTextResponse("OK")
+
     async def validate_yaml(self, request: Request) -> Response:
         """Check a README.md before it is pushed; 400 with `errors` when a push would be refused."""
         content = (await read_json(request)).get("content")
@@ -122,7 +134,7 @@ class RepoApi:
 
 
 def _named_repository(body: dict[str, Any], caller: Identity) -> RepoId:
-    """The repository that create and delete name in their body. Raises `HubError` 400, 404."""
+    """The repository that a body names. Raises `HubError` 400, 404."""
     if body.get("type") not in (None, "model"):
         raise HubError(404, "This hub serves models only", code="RepoNotFound")
     name, organization = body.get("name"), body.get("organization")

@@ -19,6 +19,7 @@ from .pre_receive import HOOK_SCRIPT
 
 MAIN = "main"
 _METADATA = "hub.json"
+_MOVED = ".moved"  # no namespace begins with a full stop
 _ABBREVIATED_ID = re.compile(r"[0-9a-f]{7,40}")
 
 
@@ -104,10 +105,18 @@ class Repositories:
 
     def get(self, namespace: str, name: str) -> Repository:
         """The repository, whatever the case of the letters. Raises `HubError` 404."""
-        found = self._find(namespace, name)
+        found = self.find(namespace, name)
         if found is None:
             raise repo_not_found()
         return found
+
+    def moved_to(self, namespace: str, name: str) -> Repository | None:
+        """Where the repository is that had this name before it was moved, if it still is."""
+        record = self._moved(namespace, name)
+        if record is None or not record.exists():
+            return None
+        now_namespace, _, now_name = record.read_text().partition("/")
+        return self.find(now_namespace, now_name) or self.moved_to(now_namespace, now_name)
 
     def create(self, id: RepoId, private: bool, user: str) -> Repository:
         """Create a repository with its initial commit on main.
@@ -117,7 +126,7 @@ class Repositories:
         """
         if not is_valid_name(id.namespace) or not is_valid_name(id.name):
             raise HubError(400, f"Invalid repository name: {id}")
-        if self._find(id.namespace, id.name) is not None:
+        if self.find(id.namespace, id.name) is not None:
             raise _exists()
         namespace = self._root / id.namespace
         namespace.mkdir(exist_ok=True)
@@ -130,7 +139,29 @@ class Repositories:
                 raise _exists() from error
         finally:
             shutil.rmtree(building, ignore_errors=True)
+        self._forget_move(id)
         return self.get(id.namespace, id.name)
+
+    def move(self, old: RepoId, new: RepoId) -> None:
+        """Rename a repository; its old name leads to it until another one takes that name.
+
+        Raises `HubError` 400 for a name that breaks the rules, 404 and 409.
+        """
+        if not is_valid_name(new.namespace) or not is_valid_name(new.name):
+            raise HubError(400, f"Invalid repository name: {new}")
+        repository = self.get(old.namespace, old.name)
+        if self.find(new.namespace, new.name) is not None:
+            raise _exists()
+        (self._root / new.namespace).mkdir(exist_ok=True)
+        try:
+            repository.path.rename(self._root / new.namespace / f"{new.name}.git")
+        except OSError as error:  # another request was faster
+            raise _exists() from error
+        self._forget_move(new)
+        record = self._moved(repository.id.namespace, repository.id.name)
+        assert record is not None
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text(str(new))
 
     def delete(self, namespace: str, name: str) -> None:
         """Delete a repository and its objects. Raises `HubError` 404."""
@@ -155,7 +186,8 @@ class Repositories:
             for path in self._root.glob("*/*.git")
         ]
 
-    def _find(self, namespace: str, name: str) -> Repository | None:
+    def find(self, namespace: str, name: str) -> Repository | None:
+        """The repository, whatever the case of the letters, if there is one."""
         if not is_valid_name(namespace) or not is_valid_name(name):
             return None
         exact = self._root / namespace / f"{name}.git"
@@ -166,6 +198,17 @@ class Repositories:
             if str(repository.id).lower() == wanted:
                 return repository
         return None
+
+    def _moved(self, namespace: str, name: str) -> Path | None:
+        """Where it is kept what a repository of this name is called now. None: an invalid name."""
+        if not is_valid_name(namespace) or not is_valid_name(name):
+            return None
+        return self._root / _MOVED / namespace.lower() / name.lower()
+
+    def _forget_move(self, id: RepoId) -> None:
+        record = self._moved(id.namespace, id.name)
+        if record is not None:
+            record.unlink(missing_ok=True)
 
 
 def _build(repository: Repository, private: bool, user: str) -> None:

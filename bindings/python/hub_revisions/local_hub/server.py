@@ -13,6 +13,8 @@ import uvicorn
 
 from .app import create_app
 from .auth import Tokens
+from .fault_layer import FaultyProtocol
+from .faults import Faults, load_rules
 from .hub import Hub
 from .middleware import access_log
 from .presign import Signer
@@ -26,9 +28,11 @@ _server_log = logging.getLogger("uvicorn.error")
 def serve(settings: Settings, ready: Callable[[Hub], None]) -> None:
     """Serve until SIGINT or SIGTERM. `ready` is called once both ports accept connections.
 
-    The hub given to `ready` has the real port numbers. Raises `OSError` when a port is taken and
-    `RuntimeError` when another process already serves this root.
+    The hub given to `ready` has the real port numbers. Raises `OSError` when a port is taken,
+    `RuntimeError` when another process already serves this root and `InvalidFaultsError` for wrong
+    rules.
     """
+    faults = None if settings.faults is None else Faults(load_rules(settings.faults))
     settings.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (settings.root / "hub.lock").open("w") as lock:
         try:
@@ -42,20 +46,21 @@ def serve(settings: Settings, ready: Callable[[Hub], None]) -> None:
                     settings,
                     port=hub_socket.getsockname()[1],
                     storage_port=storage_socket.getsockname()[1],
-                )
+                ),
+                faults,
             )
             _log_to(settings.log_path)
             config = uvicorn.Config(
                 create_app(hub), log_config=None, access_log=False, lifespan="off",
                 server_header=False, timeout_keep_alive=60,
-                timeout_graceful_shutdown=5,
+                timeout_graceful_shutdown=5, http="auto" if faults is None else FaultyProtocol,
             )  # fmt: skip
             # Both sockets listen already, so a client that connects now waits in their backlog.
             ready(hub)
             uvicorn.Server(config).run([hub_socket, storage_socket])
 
 
-def _open_hub(settings: Settings) -> Hub:
+def _open_hub(settings: Settings, faults: Faults | None) -> Hub:
     repositories = Repositories(settings.root)
     repositories.drop_unfinished()
     return Hub(
@@ -63,6 +68,7 @@ def _open_hub(settings: Settings) -> Hub:
         Tokens.load_or_create(settings.root, settings.user),
         Signer(settings.url_lifetime),
         repositories,
+        faults,
     )
 
 

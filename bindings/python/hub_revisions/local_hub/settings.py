@@ -16,18 +16,21 @@ class Settings:
 
     `storage_port` is a second listener: pre-signed URLs live on another origin than the REST API,
     as on the Hub, so that clients drop their Authorization header on the way there. 0 means any
-    free port, for either listener.
+    free port, for either listener. `storage_url` is the address under which clients reach the
+    second one, where it is not the hub's host with `storage_port`: behind a proxy, say.
     """
 
     root: Path
     host: str = "127.0.0.1"
     port: int = 0
     storage_port: int = 0
+    storage_url: str | None = None
     user: str = "local-user"
     url_lifetime: int = 900
     multipart_threshold: int = S3_SINGLE_PUT_LIMIT
     part_size: int = 64 * MIB
     rate_limit: int | None = None
+    faults: str | None = None
 
     @property
     def log_path(self) -> Path:

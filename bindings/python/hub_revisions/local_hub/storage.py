@@ -58,7 +58,7 @@ class Storage:
     async def get_object(self, request: Request) -> Response:
         """The bytes of an object; `Range` is honoured."""
         self._check_signature(request)
-        repository = await run_in_threadpool(self._hub.repository, request)
+        repository = await run_in_threadpool(self._hub.stored, request)
         oid = parameter(request, "oid")
         if repository.objects.size(oid) is None:
             raise _StorageError(404, "NoSuchKey", "The specified key does not exist.")
@@ -71,14 +71,14 @@ class Storage:
     async def put_object(self, request: Request) -> Response:
         """Store one whole object."""
         size = self._checked_length(request)
-        repository = await run_in_threadpool(self._hub.repository, request)
+        repository = await run_in_threadpool(self._hub.stored, request)
         oid = parameter(request, "oid")
         return await _store(request, await run_in_threadpool(repository.objects.receive, oid, size))
 
     async def put_part(self, request: Request) -> Response:
         """Store one part of a multipart upload; the answer's ETag is needed to complete it."""
         size = self._checked_length(request)
-        repository = await run_in_threadpool(self._hub.repository, request)
+        repository = await run_in_threadpool(self._hub.stored, request)
         upload_id, number = parameter(request, "upload_id"), request.path_params["number"]
         try:
             sink = await run_in_threadpool(repository.objects.receive_part, upload_id, number, size)
@@ -140,10 +140,15 @@ async def _store(request: Request, sink: Sink) -> Response:
     return Response(status_code=200, headers={"ETag": f'"{etag}"'})
 
 
-async def _error_response(request: Request, error: Exception) -> Response:
-    assert isinstance(error, _StorageError)
+def storage_error(status: int, code: str, message: str) -> Response:
+    """An error as S3 words it."""
     text = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Error><Code>{error.code}</Code><Message>{escape(error.message)}</Message></Error>"
+        f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
     )
-    return Response(text, error.status, media_type="application/xml")
+    return Response(text, status, media_type="application/xml")
+
+
+async def _error_response(request: Request, error: Exception) -> Response:
+    assert isinstance(error, _StorageError)
+    return storage_error(error.status, error.code, error.message)

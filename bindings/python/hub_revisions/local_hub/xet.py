@@ -100,7 +100,7 @@ class XetStorage:
     def _repository(self, request: Request) -> Repository:
         """The repository, if the token is for it. Raises `HubError` 401, which makes clients ask
         for a new token, and 404."""
-        repository = self._hub.repository(request)
+        repository = self._hub.stored(request)
         path = _base_path(repository)
         _, _, token = request.headers.get("authorization", "").partition(" ")
         verdict = self._hub.signer.check("POST", path, dict(parse_qsl(token)))
