@@ -41,6 +41,7 @@ struct Exchange {
   const HttpRequest& request;
   const std::stop_token& stop;
   HttpResponse response;
+  bool head_complete = false;  // of the last answer that began
   std::optional<SourceReader> body;
   std::optional<Error> failure;  // the callback's own reason, better than curl's
 
@@ -65,8 +66,10 @@ std::size_t on_header(char* data, std::size_t size, std::size_t count, void* use
   const std::string_view line(data, size * count);
   if (line.starts_with("HTTP/")) {
     exchange.response.headers.clear();  // an interim answer (100 Continue) came before
+    exchange.head_complete = false;
     return line.size();
   }
+  if (line == "\r\n" || line == "\n") exchange.head_complete = true;
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos) return line.size();
   std::string name(line.substr(0, colon));
@@ -172,6 +175,11 @@ class CurlClient final : public HttpClient {
     give_back(std::move(handle));
     if (code != CURLE_OK && !answered_early(code, status)) {
       return failure(code, state, detail.data());
+    }
+    // To curl, an answer whose head was cut short is one without a body.
+    if (!state.head_complete) {
+      return make_error(ErrorKind::kNetwork,
+                        "no answer from " + url_host(request.url) + ": it was cut short");
     }
     state.response.status = static_cast<int>(status);
     return std::move(state.response);

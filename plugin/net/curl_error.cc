@@ -5,7 +5,13 @@
 namespace hubrev {
 namespace {
 
-ErrorKind kind_from_curl(CURLcode code) {
+// A proxy that refuses the tunnel to the server. curl has no code of its own for it, only words.
+bool refused_by_proxy(std::string_view detail) {
+  return detail.starts_with("CONNECT tunnel failed, response 4");
+}
+
+ErrorKind kind_from_curl(CURLcode code, std::string_view detail) {
+  if (refused_by_proxy(detail)) return ErrorKind::kRejected;
   switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
       return ErrorKind::kTimeout;
@@ -25,7 +31,10 @@ ErrorKind kind_from_curl(CURLcode code) {
 }
 
 // What to do about it, for the failures that only a person can mend; "" for the others.
-std::string_view remedy(CURLcode code) {
+std::string_view remedy(CURLcode code, std::string_view detail) {
+  if (refused_by_proxy(detail)) {
+    return ": the proxy refuses; check HTTPS_PROXY, or name the host in NO_PROXY";
+  }
   switch (code) {
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
@@ -49,8 +58,8 @@ bool answered_early(CURLcode code, long status) {
 
 Error error_from_curl(CURLcode code, const std::string& host, const char* detail) {
   std::string text = *detail != '\0' ? detail : curl_easy_strerror(code);
-  text += remedy(code);
-  return make_error(kind_from_curl(code), "no answer from " + host + ": " + text);
+  text += remedy(code, detail);
+  return make_error(kind_from_curl(code, detail), "no answer from " + host + ": " + text);
 }
 
 }  // namespace hubrev

@@ -47,6 +47,23 @@ void append_text(std::string& text, const json& value) {
   text += value.get_ref<const std::string&>();
 }
 
+// What stands between <name> and </name>; "" when it is not there.
+std::string_view xml_element(std::string_view body, std::string_view name) {
+  const std::string open = "<" + std::string(name) + ">";
+  const std::size_t begin = body.find(open);
+  if (begin == std::string_view::npos) return {};
+  body.remove_prefix(begin + open.size());
+  return body.substr(0, body.find('<'));
+}
+
+// Where files are stored, errors are XML (S3 "Error responses"): <Error><Code>, <Message>.
+std::string text_from_xml(std::string_view body) {
+  const std::string_view error = body.substr(std::min(body.find("<Error>"), body.size()));
+  const std::string_view code = xml_element(error, "Code");
+  const std::string_view message = xml_element(error, "Message");
+  return std::string(code) + (code.empty() || message.empty() ? "" : ": ") + std::string(message);
+}
+
 // The forms an error body takes: {"error": str | [str]}, {"error", "error_description"},
 // {"errors": [{"message"}]}, {"message"} (LFS).
 std::string text_from_body(const std::string& body) {
@@ -74,7 +91,8 @@ std::string text_from_body(const std::string& body) {
   }
   // Plain text is worth showing, a page of HTML is not.
   constexpr std::size_t kLongest = 500;
-  if (body.find('<') == std::string::npos) text = body.substr(0, kLongest);
+  text = body.find('<') == std::string::npos ? body : text_from_xml(body);
+  if (text.size() > kLongest) text.resize(kLongest);
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.pop_back();
   return text;
 }

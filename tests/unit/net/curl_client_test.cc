@@ -175,9 +175,10 @@ TEST_F(CurlClientTest, WhatIsNoAnswerIsANetworkError) {
   LoopbackServer truncated(once_and_finish("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfour"));
   LoopbackServer half_chunk(
       once_and_finish("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nfour"));
+  LoopbackServer half_head(once_and_finish("HTTP/1.1 200 OK\r\nContent-Le"));
   LoopbackServer silent([](Peer& peer) { peer.read_request(); });
-  for (const std::string& url :
-       {dead, truncated.url("/?sig=1"), half_chunk.url("/?sig=1"), silent.url("/?sig=1")}) {
+  for (const std::string& url : {dead, truncated.url("/?sig=1"), half_chunk.url("/?sig=1"),
+                                 half_head.url("/?sig=1"), silent.url("/?sig=1")}) {
     const auto answer = send(get(url));
     ASSERT_FALSE(answer.ok()) << url;
     EXPECT_EQ(answer.error().kind, ErrorKind::kNetwork) << answer.error().message;

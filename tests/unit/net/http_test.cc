@@ -46,6 +46,23 @@ TEST(ErrorFromResponse, ShowsTheServersWords) {
             "doing: the server answered 502");
 }
 
+TEST(ErrorFromResponse, ReadsTheXmlOfAnObjectStore) {
+  const std::pair<const char*, const char*> rows[] = {
+      {"<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>Request has expired"
+       "</Message><Expires>1</Expires></Error>",
+       ": AccessDenied: Request has expired"},
+      {"<Error><Message>only words</Message></Error>", ": only words"},
+      {"<Error><Code>SlowDown</Code></Error>", ": SlowDown"},
+      {"<Error></Error>", ""},
+      {"<Error><Code>cut", ": cut"},
+      {"<html><Message>not an error's</Message></html>", ""},
+  };
+  for (const auto& [body, text] : rows) {
+    EXPECT_EQ(error_from_response(answer(403, {}, body), "doing").message,
+              std::string("doing: the server answered 403") + text);
+  }
+}
+
 TEST(ErrorFromResponse, KeepsRequestIdAndPause) {
   const Error empty_bucket = error_from_response(
       answer(429, {{"ratelimit", "\"api\";r=0;t=55"}, {"x-request-id", "abc"}}, ""), "x");
