@@ -232,9 +232,9 @@ Result<Provider> detect_provider(const HubConnection& connection, const std::sto
   if (is_git_server_answer(response)) return Provider::kGit;
   Error error = error_from_response(response, what);
   error.kind = ErrorKind::kRejected;
-  error.message = "the answer of " + endpoint + " is neither a Hub's nor a git server's (status " +
-                  std::to_string(response.status) + "); check 'endpoint', or set 'provider'";
-  return error;
+  return with_message(std::move(error), "the answer of " + endpoint +
+                                            " is neither a Hub's nor a git server's; check "
+                                            "'endpoint', or set 'provider'");
 }
 
 Result<std::vector<std::string>> validate_card(const HubConnection& connection,

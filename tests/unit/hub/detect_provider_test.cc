@@ -60,7 +60,7 @@ TEST_F(DetectProvider, TakesNobodyElseForAGitServer) {
     answer({row});
     expect_error(status_of(detect_provider(hub_, token())), ErrorKind::kRejected,
                  {"the answer of https://hub.example is neither a Hub's nor a git server's",
-                  ("status " + std::to_string(row.status)).c_str(), "'endpoint'", "'provider'"});
+                  ("answered " + std::to_string(row.status)).c_str(), "'endpoint'", "'provider'"});
   }
 }
 
