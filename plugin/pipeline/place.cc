@@ -41,9 +41,9 @@ Result<Placement> place_commit(Repository& repository, const Remote& remote, con
     HUBREV_TRY(const std::optional<GitId> same,
                find_same_content(repository, remote, commit, request.ref, stop));
     if (same) return Placement{*same, ""};
-    // A push that timed out here may land there just before its repetition, which then finds the
-    // ref moved: worth a second look where the policy lets us replace it.
-    if (request.policy == RefPolicy::kReplace) pushed = push(repository, remote, request, stop);
+    // A push that timed out here may land there just before its repetition, and whoever moved the
+    // ref in between may be one of ours: worth a second look, whose words are also the clearer ones.
+    pushed = push(repository, remote, request, stop);
   }
   if (!pushed.ok()) return std::move(pushed).error();
   return Placement{commit, std::move(pushed).value().server_text};
