@@ -218,6 +218,14 @@ def test_a_redirect_names_any_host(faulty: LocalHub) -> None:
     assert (answer.status_code, answer.headers["location"]) == (302, "http://other.invalid/x")
 
 
+def test_somebody_else_moves_a_ref(faulty: LocalHub) -> None:
+    path = "/api/models/me/model/revision/moved"
+    rule = {"do": "move-ref", "ref": "refs/heads/moved", "path": path, "times": 2}
+    faulty.set_faults(rule)
+    first, second, third = (get(faulty, path).json()["sha"] for _ in range(3))
+    assert first != second == third
+
+
 def test_somebody_else_deletes_and_renames(faulty: LocalHub) -> None:
     api = HfApi(endpoint=faulty.endpoint, token=faulty.token)
     for name in ("deleted", "renamed"):

@@ -181,12 +181,13 @@ async def _refuse_push(request: _Request) -> None:
 
 
 async def _move_ref(request: _Request) -> None:
-    await _change(
-        request,
-        lambda repository: repository.git.run(
-            "update-ref", request.detail("ref"), f"refs/heads/{MAIN}"
-        ),
-    )
+    def move(repository: Repository) -> None:
+        message = f"Somebody else's commit, {time.time_ns()}"
+        tree = f"refs/heads/{MAIN}^{{tree}}"
+        commit = repository.commit_tree(tree, [], message, request.hub.settings.user)
+        repository.git.run("update-ref", request.detail("ref"), commit)
+
+    await _change(request, move)
 
 
 async def _delete_repository(request: _Request) -> None:

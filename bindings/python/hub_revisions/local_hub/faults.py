@@ -53,7 +53,7 @@ ACTIONS: dict[str, dict[str, _Kind]] = {
     "redirect": {"location": str, "status": int},
     # The pre-receive hook refuses the push with `message`.
     "refuse-push": {"message": str},
-    # Somebody else points `ref` to the head of main; then the request goes on.
+    # Somebody else points `ref` to a new commit of theirs; then the request goes on.
     "move-ref": {"ref": str},
     # Somebody deletes the repository of the request; then the request goes on.
     "delete-repository": {},
