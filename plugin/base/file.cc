@@ -20,7 +20,8 @@ Fd& Fd::operator=(Fd&& other) noexcept {
 }
 
 Result<std::string> read_file(const std::string& path, std::uint64_t limit) {
-  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // Non-blocking, so that a pipe is refused below instead of waited for.
+  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) return errno_error(errno, "cannot open " + path);
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) return errno_error(errno, "cannot stat " + path);

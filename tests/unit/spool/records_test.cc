@@ -75,22 +75,6 @@ TEST_F(Records, FilesAndStagingAreNoJobs) {
   EXPECT_TRUE(contents.problems.empty());
 }
 
-TEST_F(Records, ARecordCutAtAnyByteIsAProblemAndIsKept) {
-  const std::string whole = text_of(id_);
-  put(later_, text_of(later_));
-  for (std::size_t length = 0; length < whole.size(); ++length) {
-    const std::string path = put(id_, whole.substr(0, length));
-    const SpoolContents contents = read();
-    ASSERT_EQ(contents.records.size(), 1u) << length;
-    EXPECT_EQ(contents.records[0].id, later_);
-    ASSERT_EQ(contents.problems.size(), 1u) << length;
-    EXPECT_THAT(contents.problems[0], HasSubstr(path));
-    EXPECT_EQ(testing::TempDir::read(path).size(), length);
-  }
-  put(id_, whole);
-  EXPECT_EQ(read().records.size(), 2u);
-}
-
 TEST_F(Records, WhatIsNoRecordIsAProblem) {
   struct Row {
     const char* name;
