@@ -119,11 +119,21 @@ Result<std::vector<UploadOffer>> request_group(const Upload& upload,
   });
 }
 
+// After a wait for another checkpoint's upload, the batch says that the server has the object.
+Result<ObjectsInFlight::Turn> take_turn(const Upload& upload,
+                                        const std::vector<ObjectToSend>& items) {
+  std::vector<Sha256> oids;
+  oids.reserve(items.size());
+  for (const ObjectToSend& item : items) oids.push_back(item.object.oid);
+  return upload.context.in_flight->take(upload.server.url, oids, upload.stop);
+}
+
 Status upload_group(Upload& upload, const Group& group) {
   HUBREV_CHECK(hash_group(upload, group));
   if (upload.context.still_unchanged) HUBREV_CHECK(upload.context.still_unchanged());
   const std::vector<ObjectToSend> items = claim_group(upload, group);
   if (items.empty()) return {};
+  HUBREV_TRY(const ObjectsInFlight::Turn turn, take_turn(upload, items));
   HUBREV_TRY(std::vector<UploadOffer> offers, request_group(upload, items));
   for (std::size_t i = 0; i < items.size(); ++i) {
     HUBREV_CHECK(

@@ -8,6 +8,7 @@
 #include "plugin/base/pool.h"
 #include "plugin/base/result.h"
 #include "plugin/lfs/batch_api.h"
+#include "plugin/lfs/objects_in_flight.h"
 #include "plugin/net/retry.h"
 #include "plugin/types/commit_plan.h"
 #include "plugin/types/progress.h"
@@ -19,7 +20,8 @@ struct UploadContext {
   HttpClient* http = nullptr;
   RetryContext retry;
   ThreadPool* pool = nullptr;
-  Progress* progress = nullptr;  // bytes_total is the caller's
+  Progress* progress = nullptr;          // bytes_total is the caller's
+  ObjectsInFlight* in_flight = nullptr;  // of every upload that may run beside this one
   // Asked when a group of files is hashed and before any of its bytes is sent; an error ends the
   // upload. May be empty.
   std::function<Status()> still_unchanged;

@@ -6,6 +6,7 @@
 #include <stop_token>
 #include <string>
 
+#include "plugin/lfs/objects_in_flight.h"
 #include "plugin/net/http.h"
 #include "plugin/net/retry.h"
 #include "plugin/types/settings.h"
@@ -22,6 +23,7 @@ class Connection {
   HttpClient& http() const { return http_; }
   const RetryContext& retry() const { return retry_; }
   const Secret& token() const { return token_; }
+  ObjectsInFlight& in_flight() { return in_flight_; }
 
   // Where `revision` of the settings' repository goes, without asking whether it may be written.
   // Asks the server for what the settings leave open: the provider, the token owner's namespace.
@@ -44,6 +46,7 @@ class Connection {
   HttpClient& http_;
   RetryContext retry_;
   Secret token_;
+  ObjectsInFlight in_flight_;
   std::mutex mutex_;  // guards known_; not held during requests: two threads may ask the same twice
   std::map<std::string, Known> known_;  // by endpoint + " " + repo_id as the settings have it
 };

@@ -254,8 +254,12 @@ Status publish(const Snapshot& snapshot, JobRecord& record, const Settings& sett
   const LfsServer server{lfs_url(target), lfs_credential(target), "refs/heads/" + target.revision,
                          target.endpoint};
   progress.upload_began_ms = context.clock->unix_ms();
-  const UploadContext upload{&context.connection->http(), noting_retry(context, progress),
-                             context.files, &progress, [&] { return verify_unchanged(snapshot); }};
+  const UploadContext upload{&context.connection->http(),
+                             noting_retry(context, progress),
+                             context.files,
+                             &progress,
+                             &context.connection->in_flight(),
+                             [&] { return verify_unchanged(snapshot); }};
   HUBREV_TRY(const std::vector<LfsObject> objects,
              upload_files(plan.lfs_files, server, upload, stop));
   HUBREV_CHECK(verify_unchanged(snapshot));

@@ -81,6 +81,7 @@ class LfsTest : public ::testing::Test {
     context_.retry.policy.max_retries = 3;
     context_.pool = &pool_;
     context_.progress = &progress_;
+    context_.in_flight = &in_flight_;
   }
 
   static LfsFile file(const std::string& path, std::string bytes) {
@@ -113,6 +114,7 @@ class LfsTest : public ::testing::Test {
   FakeClock clock_;
   ThreadPool pool_{3, ThreadPriority::kNormal};
   Progress progress_;
+  ObjectsInFlight in_flight_;
   UploadContext context_;
   std::stop_source stop_;
   LfsServer server_{FakeLfs::kServer,

@@ -1,6 +1,8 @@
 #include "plugin/lfs/uploader.h"
 
 #include <atomic>
+#include <future>
+#include <thread>
 
 #include "tests/support/temp_dir.h"
 #include "tests/unit/lfs/lfs_fixture.h"
@@ -94,6 +96,41 @@ TEST_F(Uploader, IdenticalFilesAreSentOnce) {
   EXPECT_EQ(objects->at(6).path, "g");
   EXPECT_EQ(progress_.bytes_sent, big.size() + 4);
   EXPECT_EQ(progress_.bytes_present, 3 * big.size() + 8);
+}
+
+TEST_F(Uploader, TwoUploadsSideBySideSendASharedFileOnce) {
+  const std::vector<LfsFile> files = {file("shared.bin", std::string(kMiB, 's')), file("b", "b")};
+  std::promise<void> first_is_sending;
+  std::promise<void> second_has_asked;
+  FakeHttp slow([&](const SeenRequest& request) {
+    if (request.method == "PUT" && request.body.size() == kMiB) {
+      first_is_sending.set_value();  // throws if it is sent again
+      // The other one waits for its turn meanwhile, so it cannot have asked.
+      EXPECT_EQ(second_has_asked.get_future().wait_for(std::chrono::milliseconds(100)),
+                std::future_status::timeout);
+    }
+    return lfs_(request);
+  });
+  FakeHttp quick([&](const SeenRequest& request) {
+    second_has_asked.set_value();  // its batch is all it asks: nothing is left to send
+    return lfs_(request);
+  });
+  UploadContext first = context_;
+  first.http = &slow;
+  std::jthread lane([&] { EXPECT_TRUE(upload_files(files, server_, first, {}).ok()); });
+  first_is_sending.get_future().wait();
+  context_.http = &quick;
+  EXPECT_TRUE(upload(files).ok());
+}
+
+TEST_F(Uploader, WhoWaitsForAnotherUploadCanBeCancelled) {
+  const auto turn = in_flight_.take(server_.url, {sha256("a")}, {});
+  ASSERT_TRUE(turn.ok());
+  std::jthread canceller([&] { stop_.request_stop(); });
+  const auto objects = upload({file("a", "a")});
+  ASSERT_FALSE(objects.ok());
+  EXPECT_EQ(objects.error().kind, ErrorKind::kCancelled);
+  EXPECT_TRUE(http_.seen().empty());
 }
 
 TEST_F(Uploader, AFileThatChangedStopsItAfterHashingAndBeforeAnyRequest) {
