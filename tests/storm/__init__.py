@@ -8,5 +8,6 @@ events, points  which calls there are, which stage each belongs to, where to kil
 control         what an undisturbed run leaves on the hub
 check, traffic  comparing with it; which bytes were sent twice
 report          the numbers, as JSON and as a table
+disk            a disk whose power can be cut, for tests of that
 git             reading a bare repository with git itself
 """

@@ -1,14 +1,15 @@
-"""The run that a storm kills: `python -m storm.run OUTPUT CHECKPOINTS REPO_ID`.
+"""The run that a storm kills: `python -m storm.run OUTPUT CHECKPOINTS REPO_ID [PAUSE]`.
 
-Saves each checkpoint, hands it over, and deletes the ones before it, as a training does; started
-again it goes on with those that are not on record. Ends with 0 once all are published. Endpoint and
-token come from the environment.
+Saves each checkpoint, hands it over, prints its revision, and deletes the ones before it, as a
+training does, with a pause of so many seconds after each; started again it goes on with those that
+are not on record. Ends with 0 once all are published. Endpoint and token come from the environment.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
+import time
 from pathlib import Path
 
 from hub_revisions import RevisionPusher
@@ -26,7 +27,7 @@ def rotate(output: Path, keep: Path) -> None:
             shutil.rmtree(path)
 
 
-def main(output: Path, checkpoints: Path, repo_id: str) -> int:
+def main(output: Path, checkpoints: Path, repo_id: str, pause: float) -> int:
     """Run until everything is published; the exit status."""
     output.mkdir(exist_ok=True)
     (output / "README.md").write_text(CARD)
@@ -36,7 +37,9 @@ def main(output: Path, checkpoints: Path, repo_id: str) -> int:
         if checkpoint.revision not in on_record:
             folder = save(checkpoint, output)
             pusher.submit(folder)
+            print(checkpoint.revision, flush=True)
             rotate(output, folder)
+            time.sleep(pause)
     ended = pusher.wait(timeout=WAIT_SECONDS)
     closed = pusher.close(0)
     for record in pusher.status():
@@ -47,4 +50,5 @@ def main(output: Path, checkpoints: Path, repo_id: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]))
+    given = sys.argv[1:]
+    sys.exit(main(Path(given[0]), Path(given[1]), given[2], float("".join(given[3:]) or 0)))

@@ -138,8 +138,10 @@ class Storm:
         arguments = [str(output), str(self._root / "checkpoints"), self._repo_id]
         with (output / "errors.txt").open("ab") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-m", "storm.run", *arguments], env=environment, stderr=errors
-            )
+                [sys.executable, "-m", "storm.run", *arguments],
+                env=environment,
+                stdout=subprocess.DEVNULL, stderr=errors,
+            )  # fmt: skip
         try:
             status = process.wait(aim.seconds)
         except subprocess.TimeoutExpired:
