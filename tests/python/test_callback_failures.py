@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_revisions import ConfigError, HubRevisionCallback, HubRevisionError
+from hub_revisions import ConfigError, HubRevisionCallback, HubRevisionError, RevisionPusher
 from hub_revisions.local_hub import LocalHub
 from tiny_training import branches, make_trainer
+from transformers import TrainerCallback
 
 UNREACHABLE = "http://127.0.0.1:1"
 
@@ -90,6 +91,26 @@ def test_a_wrong_keyword_is_told_before_training() -> None:
         HubRevisionCallback(max_retry=3)
     with pytest.raises(ConfigError, match="'max_retry'"):
         HubRevisionCallback({"max_retry": 3})
+
+
+def test_checkpoints_are_handed_over_once_another_process_leaves_the_spool(
+    hub: LocalHub, where: dict[str, Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    other = RevisionPusher(out, repo_id="me/other", offline=True)
+
+    class Leave(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if state.global_step == 3:
+                other.close()
+
+    callback = HubRevisionCallback(**where)
+    trainer = make_trainer(out, callback, max_steps=4, save_steps=1, save_total_limit=None)
+    trainer.add_callback(Leave())
+    trainer.train()
+    found = branches(hub, where["repo_id"])
+    assert found >= {f"step-{step:09d}" for step in (1, 2, 3, 4)}
 
 
 def test_a_wrong_file_does_not_stop_training(

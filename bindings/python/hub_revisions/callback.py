@@ -308,9 +308,7 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
             self._handled.get(checkpoint.path) != saved_at(checkpoint.path)
             and not (checkpoint.path / INCOMPLETE_MARKER).exists()
         ):
-            self._submit(
-                pusher, self._described(checkpoint, kwargs, step=step_of(checkpoint.path))
-            )
+            self._submit(pusher, self._described(checkpoint, kwargs, step=step_of(checkpoint.path)))
 
     def _print_summary(self, metric_for_best_model: str | None) -> None:
         records = self.records()

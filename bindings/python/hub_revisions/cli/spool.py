@@ -147,7 +147,7 @@ def _jobs_table(records: Sequence[JobRecord]) -> Table:
     table.add_column("job", no_wrap=True)
     table.add_column("revision", overflow="fold")
     table.add_column("state")
-    for name in ("size", "sent", "push s", "attempts"):
+    for name in ("size", "done", "rate", "left", "attempts"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("error", overflow="fold")
     for record in records:
@@ -156,9 +156,21 @@ def _jobs_table(records: Sequence[JobRecord]) -> Table:
             record.revision,
             record.state,
             format_bytes(record.bytes_total),
-            format_bytes(record.bytes_sent),
-            f"{record.push_seconds:.2f}",
+            *_speed(record),
             str(record.attempts),
-            record.error.message if record.error else "",
+            record.error.message if record.error else record.progress.last_error,
         )
     return table
+
+
+def _speed(record: JobRecord) -> tuple[str, str, str]:
+    """How much is at the server, how fast it goes there, and how long it will take."""
+    progress = record.progress
+    done = f"{progress.bytes_done / progress.bytes_total:.0%}" if progress.bytes_total else ""
+    if record.is_final:
+        return ("100%" if record.state == "done" else done, "", "")
+    rate = (
+        "" if progress.bytes_per_second is None else f"{format_bytes(progress.bytes_per_second)}/s"
+    )
+    left = "" if progress.eta_seconds is None else f"{progress.eta_seconds:.0f} s"
+    return done, rate, left
