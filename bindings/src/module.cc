@@ -63,7 +63,7 @@ json revision_to_json(const RevisionInfo& info) {
 std::string list(const std::string& settings_text, const std::string& token) {
   const Settings settings = settings_from(settings_text);
   auto revisions = interruptible<std::vector<RevisionInfo>>([&](const std::stop_token& stop) {
-    const auto http = make_http(settings);
+    const auto http = make_http(settings, nullptr);
     Connection connection(*http, make_retry(settings, nullptr), Secret(token));
     return list_revisions(connection, settings, stop);
   });
@@ -77,7 +77,7 @@ std::string promote_revision(const std::string& settings_text, const std::string
                              const std::string& revision, const std::string& branch) {
   const Settings settings = settings_from(settings_text);
   const Promotion promotion = unwrap(interruptible<Promotion>([&](const std::stop_token& stop) {
-    const auto http = make_http(settings);
+    const auto http = make_http(settings, nullptr);
     Connection connection(*http, make_retry(settings, nullptr), Secret(token));
     return promote(connection, settings, revision, branch, system_clock(), stop);
   }));

@@ -1,5 +1,6 @@
 #include "plugin/net/curl_error.h"
 
+#include <sstream>
 #include <string_view>
 
 namespace hubrev {
@@ -16,15 +17,13 @@ ErrorKind kind_from_curl(CURLcode code, std::string_view detail) {
     case CURLE_OPERATION_TIMEDOUT:
       return ErrorKind::kTimeout;
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
       return ErrorKind::kConfig;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:
+    case CURLE_OUT_OF_MEMORY:  // what curl says of a header beyond its own limit of 100 KiB
       return ErrorKind::kRejected;
-    case CURLE_OUT_OF_MEMORY:
-      return ErrorKind::kInternal;
     default:
       return ErrorKind::kNetwork;
   }
@@ -44,6 +43,8 @@ std::string_view remedy(CURLcode code, std::string_view detail) {
     case CURLE_SSL_CERTPROBLEM:
       return "; REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and SSL_CERT_FILE must name a readable file of "
              "certificates in PEM form, or be unset";
+    case CURLE_OUT_OF_MEMORY:
+      return ", or a header too long to be one";
     default:
       return "";
   }
@@ -60,6 +61,14 @@ Error error_from_curl(CURLcode code, const std::string& host, const char* detail
   std::string text = *detail != '\0' ? detail : curl_easy_strerror(code);
   text += remedy(code, detail);
   return make_error(kind_from_curl(code, detail), "no answer from " + host + ": " + text);
+}
+
+Error error_from_stall(const std::string& host, std::chrono::milliseconds limit) {
+  const double seconds = std::chrono::duration<double>(limit).count();
+  std::ostringstream text;
+  text << "no answer from " << host << ": no byte moved in either direction for " << seconds
+       << " s";
+  return make_error(ErrorKind::kTimeout, text.str());
 }
 
 }  // namespace hubrev

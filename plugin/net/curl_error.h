@@ -1,8 +1,9 @@
 #pragma once
-// What libcurl's result codes mean to us. Only curl_client.cc and this pair of files name libcurl.
+// What libcurl's result codes mean to us.
 
 #include <curl/curl.h>
 
+#include <chrono>
 #include <string>
 
 #include "plugin/base/error.h"
@@ -17,5 +18,8 @@ bool answered_early(CURLcode code, long status);
 // The Error of an exchange without an answer. `detail` is curl's own sentence, or "". A certificate
 // problem is kRejected and names its remedy: no certificate becomes valid by trying again.
 Error error_from_curl(CURLcode code, const std::string& host, const char* detail);
+
+// No byte has moved for that long (kTimeout).
+Error error_from_stall(const std::string& host, std::chrono::milliseconds limit);
 
 }  // namespace hubrev

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "plugin/net/http.h"
+#include "plugin/net/rate_limit.h"
 
 namespace hubrev {
 namespace {
@@ -97,41 +97,6 @@ std::string text_from_body(const std::string& body) {
   return text;
 }
 
-// A whole number that is not negative. One beyond 30 years says no more than 30 years do, and can
-// be counted in milliseconds.
-std::optional<long> parse_long(std::string_view text) {
-  constexpr long kLargest = 1'000'000'000;
-  long value = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (end != text.data() + text.size() || text.starts_with('-')) return std::nullopt;
-  if (code == std::errc::result_out_of_range) return kLargest;
-  if (code != std::errc()) return std::nullopt;
-  return std::min(value, kLargest);
-}
-
-// `RateLimit: "api";r=<left>;t=<seconds to reset>` (draft-ietf-httpapi-ratelimit-headers). An empty
-// bucket (r=0) refills after t seconds; with r>0 another limit was hit, and only Retry-After tells.
-// Its form with a date is not read, as huggingface_hub does not.
-std::optional<std::chrono::milliseconds> pause_from_headers(const HttpResponse& response) {
-  std::optional<long> left;
-  std::optional<long> reset;
-  std::string_view rest = response.header("ratelimit");
-  while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find(';'), rest.size());
-    std::string_view item = rest.substr(0, end);
-    while (item.starts_with(' ')) item.remove_prefix(1);
-    if (item.starts_with("r=")) left = parse_long(item.substr(2));
-    if (item.starts_with("t=")) reset = parse_long(item.substr(2));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  if (response.status == 429 && left == 0 && reset) return std::chrono::seconds(*reset + 1);
-  if (const auto seconds = parse_long(response.header("retry-after"))) {
-    return std::chrono::seconds(*seconds);
-  }
-  if (response.status == 429) return kActionLimitPause;
-  return std::nullopt;
-}
-
 std::string base64(std::string_view bytes) {
   static constexpr std::string_view kAlphabet =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -215,9 +180,10 @@ std::string url_host(std::string_view url) {
   const std::string shown = display_url(url);
   const std::size_t scheme = shown.find("://");
   if (scheme == std::string::npos) return "";
+  const std::string name = lower(std::string_view(shown).substr(0, scheme));
+  if (name != "https" && name != "http") return "";
   const std::size_t begin = scheme + 3;
   std::string host = lower(std::string_view(shown).substr(begin, shown.find('/', begin) - begin));
-  const std::string name = lower(std::string_view(shown).substr(0, scheme));
   const std::string standard_port = name == "https" ? ":443" : ":80";
   if (host.ends_with(standard_port)) host.resize(host.size() - standard_port.size());
   return host;

@@ -67,11 +67,18 @@ struct HttpSettings {
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::milliseconds stall_timeout{60'000};  // no byte in either direction for this long
   std::string user_agent;
+  // Body bytes per second of all exchanges together; 0: no cap. Waiting for it is no stall.
+  std::uint64_t max_upload_rate = 0;
+  // Whether credentials and contents may go over http:// to hosts other than this machine.
+  bool allow_http = false;
 };
 
 // The HttpClient that talks to a network, over libcurl. Proxy and CA settings come from the usual
 // environment variables (HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE).
-// Connections are kept alive and reused.
+// Connections are kept alive and reused. A requested stop ends an exchange within milliseconds,
+// whatever it waits for. What would send a credential or a body unencrypted to another machine is
+// kConfig, unless the settings allow it; what the server dictates can neither split a request nor
+// change its framing.
 std::unique_ptr<HttpClient> make_curl_client(HttpSettings settings);
 
 // The pause after a 429 that tells no end of its own. Not the request quota was used up but the
@@ -93,7 +100,7 @@ Result<HttpResponse> send_expecting_success(HttpClient& client, const HttpReques
 std::string display_url(std::string_view url);
 // Everything but unreserved characters as %XX, '/' too: for one path segment.
 std::string percent_encode(std::string_view text);
-// "host[:port]" in lower case, default ports dropped; "" when the URL has none.
+// "host[:port]" in lower case, default ports dropped; "" when it is no http:// or https:// URL.
 std::string url_host(std::string_view url);
 
 }  // namespace hubrev

@@ -97,7 +97,7 @@ Finding check_space(const std::string& output_dir) {
 
 std::vector<Finding> doctor(const Settings& settings, const Secret& token,
                             const std::string& output_dir, const std::stop_token& stop) {
-  const std::unique_ptr<HttpClient> http = make_http(settings);
+  const std::unique_ptr<HttpClient> http = make_http(settings, nullptr);
   RetryContext retry = make_retry(settings, nullptr);
   retry.policy.max_retries = 1;  // a person is waiting
   Connection connection(*http, retry, token);

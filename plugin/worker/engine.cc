@@ -27,7 +27,7 @@ Engine::Engine(Settings settings, nlohmann::json effective, std::string output_d
       effective_(std::move(effective)),
       output_dir_(std::move(output_dir)),
       spool_(std::move(spool)),
-      http_(make_http(settings_)),
+      http_(make_http(settings_, &log_)),
       connection_(*http_, make_retry(settings_, &log_), std::move(token)),
       jobs_(settings_.max_pushes_per_hour),
       files_(settings_.concurrency, settings_.priority),

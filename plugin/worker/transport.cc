@@ -2,14 +2,23 @@
 
 #include <string>
 
+#include "plugin/net/paced_client.h"
+
 namespace hubrev {
 
-std::unique_ptr<HttpClient> make_http(const Settings& settings) {
+std::unique_ptr<HttpClient> make_http(const Settings& settings, Log* log) {
   HttpSettings http;
   http.connect_timeout = settings.connect_timeout;
   http.stall_timeout = settings.stall_timeout;
+  http.max_upload_rate = settings.max_upload_rate.value_or(0);
+  http.allow_http = settings.allow_http;
   http.user_agent = "hub-revisions/" HUBREV_VERSION;
-  return make_curl_client(std::move(http));
+  PacedClient::OnSlowing on_slowing;
+  if (log != nullptr) {
+    on_slowing = [log](const std::string& what) { log->write(LogLevel::kWarning, what); };
+  }
+  return std::make_unique<PacedClient>(make_curl_client(std::move(http)), system_clock(),
+                                       std::move(on_slowing));
 }
 
 RetryContext make_retry(const Settings& settings, Log* log) {

@@ -30,6 +30,19 @@ TEST(Echo, BlanksWhatBasicCarriesWithAndWithoutItsPadding) {
   EXPECT_EQ(response.body.size(), basic.size() + 1 + unpadded.size());
 }
 
+TEST(Echo, LeavesTheDataOfASuccessAlone) {
+  HttpResponse response;
+  response.status = 200;
+  response.headers = {{"content-type", "application/vnd.git-lfs+json"}};
+  response.body = std::string("{\"Authorization\": \"Bearer ") + kToken + "\"}";
+  const std::string before = response.body;
+  blank_echoes(response, Secret(kToken));
+  EXPECT_EQ(response.body, before);
+  response.status = 403;
+  blank_echoes(response, Secret(kToken));
+  EXPECT_EQ(response.body.find(kToken), std::string::npos);
+}
+
 TEST(Echo, LeavesAnswersAloneWithoutAToken) {
   HttpResponse response;
   response.body = "hf_user: words";

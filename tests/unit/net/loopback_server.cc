@@ -87,6 +87,7 @@ std::optional<WireRequest> Peer::read_request() {
   const std::string length = request->header("Content-Length");
   auto body = read_exactly(std::strtoul(length.c_str(), nullptr, 10));
   if (!body) return std::nullopt;
+  server_.remember_body(*body);
   request->body = std::move(*body);
   return request;
 }
@@ -134,6 +135,11 @@ std::vector<WireRequest> LoopbackServer::requests() const {
 void LoopbackServer::remember(const WireRequest& request) {
   const std::lock_guard lock(mutex_);
   requests_.push_back(request);
+}
+
+void LoopbackServer::remember_body(const std::string& body) {
+  const std::lock_guard lock(mutex_);
+  requests_.back().body = body;
 }
 
 bool LoopbackServer::wait_readable(int fd) const {

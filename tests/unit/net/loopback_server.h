@@ -41,6 +41,7 @@ class Peer {
   // Sends nothing more, and reads until the client goes: a bare close() with bytes unread would
   // reset the connection and take the answer with it.
   void finish();
+  const LoopbackServer& server() const { return server_; }
 
  private:
   friend class LoopbackServer;
@@ -76,6 +77,7 @@ class LoopbackServer {
   void serve(int fd);
   bool wait_readable(int fd) const;  // false: the server ends
   void remember(const WireRequest& request);
+  void remember_body(const std::string& body);  // of the last one
 
   Handler handler_;
   const TlsIdentity* tls_;
