@@ -177,9 +177,10 @@ void Spool::show_progress(const std::string& job_id, const nlohmann::json& progr
 
 Status Spool::save(const JobRecord& record) {
   HUBREV_CHECK(check_job_id(record.id));
-  const auto durability = is_final(record.state) ? Durability::kSync : Durability::kRename;
+  // Not only the last state: a power loss can leave an empty file where one was replaced by another
+  // that had not reached the disk (XFS), and the job would go with it.
   return write_file_atomic(record_path(job_folder(state_->root, record.id)), serialize(record),
-                           durability);
+                           Durability::kSync);
 }
 
 Status Spool::free_snapshot(const std::string& job_id) {

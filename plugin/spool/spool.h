@@ -60,8 +60,7 @@ class Spool {
   // Shows other processes how far a running job is. Best effort.
   void show_progress(const std::string& job_id, const nlohmann::json& progress) const;
 
-  // Replaces the record of a published job atomically. On disk when this returns if the state is
-  // final; blocks for it.
+  // Replaces the record of a published job atomically. On disk when this returns; blocks for it.
   Status save(const JobRecord& record);
   // Removes everything of the job but its record. Safe to repeat.
   Status free_snapshot(const std::string& job_id);
