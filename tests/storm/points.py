@@ -28,13 +28,13 @@ class Point:
 @dataclass(frozen=True)
 class Aim:
     """Where one start of the run is killed: at the nth call of a kind, `seconds` after its start at
-    the latest."""
+    the latest; without a point, then."""
 
     point: Point | None
     job: str = _ANY_JOB
     nth: int = 1
     permille: int = 0
-    seconds: float = 3
+    seconds: float = 0
 
     @property
     def environment(self) -> dict[str, str]:
@@ -53,7 +53,10 @@ SWEEP = Point("unlink", "*/tmp-*", "after")
 class Points:
     """The points of each stage, found in the trace of an undisturbed run."""
 
-    def __init__(self, trace: list[Event], spool: Path, checkpoints: int) -> None:
+    def __init__(
+        self, trace: list[Event], spool: Path, checkpoints: int, seconds: float
+    ) -> None:  # fmt: skip
+        self._seconds = seconds  # that the undisturbed run took: the pace of this machine
         # Point -> which of its calls belong to the stage, counted from 1 in each job.
         found: dict[str, dict[Point, set[int]]] = {stage: {} for stage in STAGES}
         counts: Counter[tuple[str, str, str]] = Counter()
@@ -87,14 +90,15 @@ class Points:
         over |= set() if to_upload else {"mid_put", "verify"}
         stages = [stage for stage in STAGES if stage not in over]
         if not (pending or to_submit) or dice.random() < _BY_CLOCK:
-            return Aim(None, seconds=dice.uniform(0.05, 1.0))
+            return Aim(None, seconds=dice.uniform(0.05, 0.6) * self._seconds)
         fewest = min(hits[stage] for stage in stages)
         stage = dice.choice([stage for stage in stages if hits[stage] == fewest])
         if stage == "freezing" and any(spool.glob("tmp-*")) and dice.random() < _SWEEP:
-            return Aim(SWEEP, nth=dice.randint(1, 4))
+            return Aim(SWEEP, nth=dice.randint(1, 4), seconds=self._seconds)
         job = dice.choice(pending) if pending and stage not in ("freezing", "frozen") else _ANY_JOB
         point = dice.choice(list(self._of[stage]))
-        return Aim(point, job, dice.choice(self._of[stage][point]), dice.randrange(1000))
+        nth, permille = dice.choice(self._of[stage][point]), dice.randrange(1000)
+        return Aim(point, job, nth, permille, seconds=self._seconds)
 
 
 def _pattern(event: Event, spool: Path) -> str:

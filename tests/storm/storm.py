@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -59,12 +60,14 @@ class Storm:
     def _prepare(self) -> None:
         """Run undisturbed, to learn what must come out and where a kill is possible."""
         output, trace = self._root / "control", self._root / "control.trace"
+        began = time.monotonic()
         status, _ = self._start(output, NO_AIM, {"STORM_TRACE": str(trace)})
+        seconds = time.monotonic() - began
         if status != 0:
             raise RuntimeError(f"undisturbed, the run ended with {status}: {self._errors(output)}")
         self._expected = read_control(self._hub, self._repo_id, self._checkpoints)
         delete_repository(self._hub, self._repo_id)
-        self._points = Points(read_events(trace), _spool(output), CHECKPOINTS)
+        self._points = Points(read_events(trace), _spool(output), CHECKPOINTS, seconds)
 
     def until(self, kills: int, progress: Callable[[str], None]) -> None:
         """Start runs, one after the other, until there were so many kills and all is published."""
