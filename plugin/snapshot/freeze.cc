@@ -46,11 +46,14 @@ class NewFolder {
   std::string path_;  // empty once kept
 };
 
-Status make_folders_above(const std::string& target) {
-  const std::filesystem::path folder = std::filesystem::path(target).parent_path();
-  std::error_code code;
-  std::filesystem::create_directories(folder, code);
-  if (code) return destination_error(code.value(), folder.string());
+// The folders of `path`, ours alone whatever the umask is.
+Status make_folders_above(const std::string& destination, const std::string& path) {
+  for (std::size_t end = path.find('/'); end != std::string::npos; end = path.find('/', end + 1)) {
+    const std::string folder = destination + "/" + path.substr(0, end);
+    if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
+      return destination_error(errno, folder);
+    }
+  }
   return {};
 }
 
@@ -60,9 +63,8 @@ Result<FrozenFile> freeze_file(const ScannedFile& file, const std::string& desti
   if (in.stamp.size < kHardLinkFromBytes) {
     return pack.append(file.path, in, budget);
   }
-  const std::string target = destination + "/" + file.path;
-  if (file.path.find('/') != std::string::npos) HUBREV_CHECK(make_folders_above(target));
-  return freeze_alone(file.path, in, target, budget);
+  HUBREV_CHECK(make_folders_above(destination, file.path));
+  return freeze_alone(file.path, in, destination + "/" + file.path, budget);
 }
 
 Result<std::vector<FrozenFile>> freeze_files(const std::vector<ScannedFile>& files,

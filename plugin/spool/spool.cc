@@ -81,7 +81,7 @@ Status make_ours(const std::string& root) {
                       "the spool " + root + " belongs to another user; choose another 'spool_dir'");
   }
   // Best effort: some network and FUSE mounts know no modes.
-  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) (void)::chmod(root.c_str(), 0700);
+  if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) (void)::chmod(root.c_str(), 0700);
   return {};
 }
 
