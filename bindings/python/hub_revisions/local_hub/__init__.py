@@ -10,7 +10,8 @@ one from the command line.
     repo_api, ref_api, file_api,           REST: repositories, branches and tags, reading,
     preupload_api, commit_api, paging      committing
     git_http                               clone, fetch and push, by `git http-backend`
-    pre_receive, rules, card, pointer      what a push or commit may contain
+    pre_receive, rules, expansion,         what a push or commit may contain
+    card, pointer
     lfs, storage, presign, objects         LFS and the object storage behind pre-signed URLs
     xet, xet_format                        uploads by clients that have `hf_xet`
     repos, git, files, staging, names      repositories on disk, by git's plumbing

@@ -30,6 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="larger LFS objects go in parts if the client can (default: %(default)s)")  # fmt: skip
     add("--part-size", type=int, default=Settings.part_size, metavar="BYTES",
         help="size of those parts (default: %(default)s)")  # fmt: skip
+    add("--max-object-bytes", type=int, default=Settings.max_object_bytes, metavar="BYTES",
+        help="largest file that may be stored (default: %(default)s)")  # fmt: skip
+    add("--max-push-bytes", type=int, default=Settings.max_push_bytes, metavar="BYTES",
+        help="largest body of a push or commit (default: %(default)s)")  # fmt: skip
     add("--rate-limit", type=int, metavar="N",
         help="answer 429 after N requests in 5 minutes (default: no limit)")  # fmt: skip
     add("--faults", metavar="RULES",

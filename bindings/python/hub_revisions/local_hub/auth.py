@@ -9,11 +9,14 @@ import json
 import os
 import secrets
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .errors import HubError, error_response, is_git_path, is_lfs_path
+from .names import RepoId
 
 COMPLETE_MULTIPART = "/api/complete_multipart/"
 _PUBLIC_PREFIXES = ("/api/validate-yaml", COMPLETE_MULTIPART)
@@ -21,40 +24,72 @@ _PUBLIC_PREFIXES = ("/api/validate-yaml", COMPLETE_MULTIPART)
 upload is authorised by the signature in its query (huggingface_hub `repocard.py`, `lfs.py`)."""
 
 
+_SHORTEST_TOKEN = 8
+
+
 @dataclass(frozen=True)
 class Identity:
-    """Who is calling: the one user of this hub, with the role of the token that was shown."""
+    """Who is calling: the one user of this hub, with what the token that was shown may do.
+
+    `repositories` are the names, or patterns with `*`, of those that it sees; None: all.
+    """
 
     user: str
     role: str
     token_name: str
+    repositories: tuple[str, ...] | None = None
 
     @property
     def can_write(self) -> bool:
         return self.role == "write"
 
+    def can_see(self, id: RepoId) -> bool:
+        """Whether the repository exists for this token. Names ignore case, as everywhere."""
+        return self.repositories is None or any(
+            fnmatchcase(str(id).lower(), pattern.lower()) for pattern in self.repositories
+        )
+
 
 class Tokens:
-    """The write and the read token of a hub, kept in `ROOT/tokens.json` (mode 0600)."""
+    """The tokens of a hub, kept in `ROOT/tokens.json` (mode 0600).
 
-    def __init__(self, user: str, write: str, read: str) -> None:
-        self.user = user
+    `write` and `read` are made on the first start. Who runs the hub may add tokens for some of the
+    repositories under `limited`, and start it again:
+
+        {"write": "hf_...", "read": "hf_...",
+         "limited": [{"token": "hf_...", "name": "ci", "role": "write",
+                      "repositories": ["me/model", "team/*"]}]}
+    """
+
+    def __init__(self, write: str, read: str, known: list[tuple[str, Identity]]) -> None:
         self.write = write
         self.read = read
+        self._known = known
 
     @classmethod
     def load_or_create(cls, root: Path, user: str) -> Tokens:
-        """Read the tokens under `root`, or make them on the first start."""
+        """Read the tokens under `root`, or make them on the first start.
+
+        Raises `RuntimeError` for a file that is not as described above.
+        """
         path = root / "tokens.json"
-        if path.exists():
-            stored = json.loads(path.read_text())
-        else:
-            stored = {"write": _new_token(), "read": _new_token()}
+        if not path.exists():
+            made = {"write": _new_token(), "read": _new_token()}
             # Created with its final mode: there is no moment at which others could open it.
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
-                json.dump(stored, file, indent=1)
-        return cls(user, stored["write"], stored["read"])
+                json.dump(made, file, indent=1)
+        try:
+            stored = json.loads(path.read_text())
+            write, read = _checked_token(stored["write"]), _checked_token(stored["read"])
+            known = [
+                (write, Identity(user, "write", "local-write")),
+                (read, Identity(user, "read", "local-read")),
+                *(_limited(item, user) for item in stored.get("limited", [])),
+            ]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise RuntimeError(f"{path} is not a file of tokens: {error!r}") from error
+        return cls(write, read, known)
 
     def identify(self, authorization: str | None) -> Identity:
         """Turn an Authorization header into an identity.
@@ -64,15 +99,15 @@ class Tokens:
         """
         if not authorization:
             raise HubError(401, "Invalid username or password.")
-        token = _token_of(authorization).encode()
-        # Both comparisons always run, in constant time, so timing says nothing about either.
-        is_write = hmac.compare_digest(token, self.write.encode())
-        is_read = hmac.compare_digest(token, self.read.encode())
-        if is_write:
-            return Identity(self.user, "write", "local-write")
-        if is_read:
-            return Identity(self.user, "read", "local-read")
-        raise HubError(401, "Invalid credentials in Authorization header")
+        shown = _token_of(authorization).encode()
+        found = None
+        # All comparisons always run, in constant time, so timing says nothing about any token.
+        for token, identity in self._known:
+            if hmac.compare_digest(shown, token.encode()):
+                found = identity
+        if found is None:
+            raise HubError(401, "Invalid credentials in Authorization header")
+        return found
 
 
 class RequireToken:
@@ -99,12 +134,42 @@ def require_write(identity: Identity) -> None:
         raise HubError(403, "Forbidden: this token has the role read, a write token is needed")
 
 
+def require_whole_hub(identity: Identity) -> None:
+    """Raise `HubError` 403 unless the token may write, and to every repository."""
+    require_write(identity)
+    if identity.repositories is not None:
+        raise HubError(403, "Forbidden: this token is for some repositories only")
+
+
+def require_visible(identity: Identity, id: RepoId) -> None:
+    """Raise `HubError` 403 unless the token may create a repository of this name."""
+    if not identity.can_see(id):
+        raise HubError(403, f"Forbidden: this token is not for {id}")
+
+
 def _add_challenge(path: str, error: HubError) -> None:
     """git and git-lfs look for credentials only when a 401 names the scheme to use."""
     if is_lfs_path(path):
         error.headers["LFS-Authenticate"] = 'Basic realm="local hub"'
     if is_lfs_path(path) or is_git_path(path):
         error.headers["WWW-Authenticate"] = 'Basic realm="local hub"'
+
+
+def _limited(item: Any, user: str) -> tuple[str, Identity]:
+    role, repositories = item["role"], item["repositories"]
+    if role not in ("write", "read") or not isinstance(repositories, list):
+        raise ValueError("'role' is write or read, 'repositories' is a list")
+    name = str(item.get("name", "limited"))
+    return _checked_token(item["token"]), Identity(
+        user, role, name, tuple(str(pattern) for pattern in repositories)
+    )
+
+
+def _checked_token(token: Any) -> str:
+    # An empty one would let in whoever shows none.
+    if not isinstance(token, str) or len(token) < _SHORTEST_TOKEN:
+        raise ValueError(f"a token has at least {_SHORTEST_TOKEN} characters")
+    return token
 
 
 def _new_token() -> str:

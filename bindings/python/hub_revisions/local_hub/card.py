@@ -14,6 +14,8 @@ import yaml
 
 _FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _MODEL_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)?")
+MAX_METADATA = 1_000_000
+MAX_NODES = 100_000
 _TEXTS = ("library_name", "pipeline_tag", "license_name", "license_link", "base_model_relation")
 _TEXT_LISTS = ("license", "language", "tags", "datasets", "metrics", "new_version", "base_model")
 
@@ -34,9 +36,16 @@ def check_card(text: str) -> CardReport:
     if match is None or not match.group(1).strip():
         report.warnings.append("empty or missing yaml metadata in repo card")
         return report
+    if len(match.group(1)) > MAX_METADATA:
+        report.errors.append(f"The front matter is longer than {MAX_METADATA} characters")
+        return report
     try:
+        node = yaml.compose(match.group(1), Loader=yaml.SafeLoader)
+        if _expanded_size(node, {}) > MAX_NODES:
+            report.errors.append(f"The front matter has more than {MAX_NODES} values")
+            return report
         metadata = yaml.safe_load(match.group(1))
-        duplicates = _duplicate_keys(yaml.compose(match.group(1), Loader=yaml.SafeLoader))
+        duplicates = _duplicate_keys(node)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         report.errors.append(f"Invalid YAML in the front matter: {error}")
         return report
@@ -50,6 +59,21 @@ def check_card(text: str) -> CardReport:
     if "model-index" in metadata:
         _check_model_index(metadata["model-index"], report)
     return report
+
+
+def _expanded_size(node: Any, known: dict[int, int]) -> int:
+    """How many values there are when each alias is written out: it may be a great many.
+
+    Raises `RecursionError` for one that contains itself.
+    """
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    if id(node) not in known:
+        parts = node.value
+        if isinstance(node, yaml.MappingNode):
+            parts = [part for pair in node.value for part in pair]
+        known[id(node)] = 1 + sum(_expanded_size(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _duplicate_keys(node: Any) -> list[str]:

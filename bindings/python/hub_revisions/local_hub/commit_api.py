@@ -72,7 +72,7 @@ class CommitApi:
             raise HubError(400, "This hub has no pull requests")
         with stage(repository) as staging:
             wanted = _Commit()
-            async for line in _lines(request):
+            async for line in _lines(request, self._hub.settings.max_push_bytes):
                 await run_in_threadpool(_read_line, line, repository, staging, wanted)
             user = identity(request).user
             commit = await run_in_threadpool(_make, repository, staging, branch, wanted, user)
@@ -82,11 +82,18 @@ class CommitApi:
         )
 
 
-async def _lines(request: Request) -> AsyncIterator[bytes]:
-    """The lines of the body as they arrive. Raises `HubError` 413 for one that is too long."""
+async def _lines(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The lines of the body as they arrive.
+
+    Raises `HubError` 413 for a line that is too long, and for more than `limit` bytes in all.
+    """
     rest = bytearray()
+    received = 0
     async for chunk in request.stream():
         rest += chunk
+        received += len(chunk)
+        if received > limit:
+            raise HubError(413, f"The commit is larger than {limit} bytes")
         if b"\n" in chunk:
             *whole, last = bytes(rest).split(b"\n")
             rest = bytearray(last)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -32,9 +34,9 @@ class HubError(Exception):
         self.headers = dict(headers or {})
         if code is not None:
             self.headers["X-Error-Code"] = code
-        # A header holds one line of Latin-1; the body carries the whole text.
+        # A header holds one line of printable characters; the body carries the whole text.
         first_line = message.strip().splitlines()[0] if message.strip() else ""
-        self.headers["X-Error-Message"] = first_line.encode("ascii", "replace").decode("ascii")
+        self.headers["X-Error-Message"] = re.sub(r"[^\x20-\x7e]", "?", first_line)
 
 
 def repo_not_found() -> HubError:

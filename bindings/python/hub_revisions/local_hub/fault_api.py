@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from .auth import require_write
+from .auth import require_whole_hub
 from .errors import HubError
 from .faults import CONTROL_PATH, Count, Faults, InvalidFaultsError, parse_rules
 from .hub import identity, read_json
@@ -28,12 +28,12 @@ class FaultApi:
 
     async def read(self, request: Request) -> Response:
         """The rules in force, each with the requests that it saw and took."""
-        require_write(identity(request))
+        require_whole_hub(identity(request))
         return JSONResponse({"rules": [_to_json(count) for count in self._faults.counts]})
 
     async def replace(self, request: Request) -> Response:
         """Put other rules into force; counting begins anew."""
-        require_write(identity(request))
+        require_whole_hub(identity(request))
         try:
             rules = parse_rules(await read_json(request))
         except InvalidFaultsError as error:

@@ -8,6 +8,7 @@ from typing import Any
 
 from .errors import entry_not_found
 from .git import GitError
+from .names import is_valid_path
 from .pointer import MAX_POINTER_BYTES, Pointer, parse_pointer
 from .repos import Repository
 
@@ -78,7 +79,7 @@ def list_tree(repository: Repository, commit: str, path: str, *, recursive: bool
 
 def find_paths(repository: Repository, commit: str, paths: Iterable[str]) -> list[Entry]:
     """The entries at exactly these paths, files or directories; missing ones are left out."""
-    wanted = [path.strip("/") for path in paths if path.strip("/") and "\0" not in path]
+    wanted = [path for path in (path.strip("/") for path in paths) if is_valid_path(path)]
     if not wanted:
         return []
     literal = repository.git.with_environment({"GIT_LITERAL_PATHSPECS": "1"})

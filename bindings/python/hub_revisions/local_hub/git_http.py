@@ -20,6 +20,8 @@ from .hub import Hub, identity
 from .pre_receive import hook_environment
 
 _CHUNK = 64 * 1024
+_COMMANDS = 64 * 1024
+"""Room for the names of the refs, which come before what `receive.maxInputSize` counts."""
 
 
 class GitHttp:
@@ -40,7 +42,8 @@ class GitHttp:
             process = await asyncio.create_subprocess_exec(
                 "git", "http-backend", stdin=PIPE, stdout=PIPE, stderr=log, env=environment
             )
-        pump = asyncio.create_task(_pump_request(receive, process))
+        limit = self._hub.settings.max_push_bytes
+        pump = asyncio.create_task(_pump_request(receive, process, limit))
         try:
             await _send_answer(process, send)
         finally:
@@ -49,8 +52,14 @@ class GitHttp:
             await process.wait()
 
     def _cgi_environment(self, request: Request) -> dict[str, str]:
-        """The variables of a CGI request (RFC 3875; git help http-backend)."""
+        """The variables of a CGI request (RFC 3875; git help http-backend).
+
+        Raises `HubError` 404, and 413 for a body that announces to be too large.
+        """
         repository = self._hub.repository(request)
+        limit = self._hub.settings.max_push_bytes
+        if int(request.headers.get("content-length", "0")) > limit:
+            raise HubError(413, f"The push is larger than {limit} bytes; large files belong in LFS")
         caller = identity(request)
         environment = server_environment() | hook_environment(
             caller.role, request.scope.get(REFUSAL)
@@ -63,6 +72,10 @@ class GitHttp:
             "QUERY_STRING": request.url.query,
             "REMOTE_USER": caller.user,
             "REMOTE_ADDR": request.client.host if request.client else "",
+            # A body may come in chunks, or compressed: git counts, too, and says so to the client.
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "receive.maxInputSize",
+            "GIT_CONFIG_VALUE_0": str(limit),
         }
         for header, variable in (
             ("content-type", "CONTENT_TYPE"),
@@ -75,14 +88,15 @@ class GitHttp:
         return environment
 
 
-async def _pump_request(receive: Receive, process: Process) -> None:
+async def _pump_request(receive: Receive, process: Process, limit: int) -> None:
     """Write the request's body to git; close its input at the end, end git if the client is gone.
 
-    When git stops reading, the rest of the body is read and dropped: a client that is still
-    sending would not look at the answer.
+    When git stops reading, or gets more than `limit` bytes, the rest of the body is read and
+    dropped: a client that is still sending would not look at the answer.
     """
     assert process.stdin is not None
     more = True
+    received = 0
     while more:
         message = await receive()
         if message["type"] == "http.disconnect" and process.returncode is None:
@@ -90,6 +104,9 @@ async def _pump_request(receive: Receive, process: Process) -> None:
             # with a length. Its child sees the end of its input and drops what it has received.
             process.kill()
         more = message["type"] == "http.request" and message.get("more_body", False)
+        received += len(message.get("body", b""))
+        if received > limit + _COMMANDS:
+            process.stdin.close()
         if message["type"] == "http.request" and not process.stdin.is_closing():
             try:
                 process.stdin.write(message.get("body", b""))

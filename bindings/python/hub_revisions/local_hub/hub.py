@@ -32,14 +32,17 @@ class Hub:
     def repository(self, request: Request) -> Repository:
         """The repository named in the request's path.
 
-        Raises `HubError` 404, and 307 with its present address for one that was renamed.
+        Raises `HubError` 404, also for one that the token is not for, and 307 with its present
+        address for one that was renamed.
         """
         namespace, name = _named(request)
         found = self.repositories.find(namespace, name)
-        if found is not None:
-            return found
-        moved = self.repositories.moved_to(namespace, name)
-        raise repo_not_found() if moved is None else _redirection(request, moved)
+        present = found or self.repositories.moved_to(namespace, name)
+        if present is None or not identity(request).can_see(present.id):
+            raise repo_not_found()
+        if found is None:
+            raise _redirection(request, present)
+        return found
 
     def stored(self, request: Request) -> Repository:
         """The same for addresses that were signed: they lead to a renamed one as well."""

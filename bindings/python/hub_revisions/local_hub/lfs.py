@@ -122,6 +122,9 @@ class _Batch:
             return _refused(item, 422, "oid must be a SHA-256 and size a number of bytes")
         if self._repository.objects.size(oid) == size:
             return {"oid": oid, "size": size}
+        if size > self._hub.settings.max_object_bytes:
+            limit = self._hub.settings.max_object_bytes
+            return _refused(item, 413, f"This server stores no file above {limit} bytes")
         if self._multipart and size > self._hub.settings.multipart_threshold:
             upload = self._multipart_action(oid, size)
             self.has_multipart = True

@@ -43,6 +43,8 @@ def hook_environment(role: str, refusal: str | None) -> dict[str, str]:
         ROLE_VARIABLE: role,
         REFUSAL_VARIABLE: refusal or "",
         "PYTHONPATH": os.pathsep.join(search_path),
+        # The hook's working directory is the repository: nothing is imported from there.
+        "PYTHONSAFEPATH": "1",
     }
 
 

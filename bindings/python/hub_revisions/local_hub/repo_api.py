@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from .auth import Identity, require_write
+from .auth import Identity, require_visible, require_write
 from .card import check_card
-from .errors import HubError
+from .errors import HubError, repo_not_found
 from .files import BlobEntry, list_tree
 from .git import API_DATE
 from .hub import Hub, identity, parameter, read_json
@@ -68,6 +68,7 @@ class RepoApi:
         require_write(identity(request))
         body = await read_json(request)
         id = _named_repository(body, identity(request))
+        require_visible(identity(request), id)
         private = body.get("visibility") == "private" or body.get("private") is True
         url = f"{self._hub.endpoint(request)}/{id}"
         try:
@@ -85,6 +86,8 @@ class RepoApi:
         """Delete a repository with everything in it."""
         require_write(identity(request))
         id = _named_repository(await read_json(request), identity(request))
+        if not identity(request).can_see(id):
+            raise repo_not_found()
         await run_in_threadpool(self._hub.repositories.delete, id.namespace, id.name)
         return PlainTextResponse("OK")
 
@@ -96,6 +99,9 @@ class RepoApi:
             _named_repository({"name": body.get(name), "type": body.get("type")}, identity(request))
             for name in ("fromRepo", "toRepo")
         )
+        if not identity(request).can_see(old):
+            raise repo_not_found()
+        require_visible(identity(request), new)
         await run_in_threadpool(self._hub.repositories.move, old, new)
         return PlainTextResponse("OK")
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from .card import check_card
+from .expansion import MAX_PATHS, is_too_large
 from .git import ZERO_ID, Git
 from .objects import LfsObjects
 from .pointer import MAX_POINTER_BYTES, parse_pointer
@@ -56,7 +57,11 @@ def refusal(git: Git, objects: LfsObjects, updates: Iterable[RefUpdate]) -> str 
             continue
         if git.commit_id(update.new) is None:
             return f"{update.ref} must point to a commit"
-        changes = list(_changes(git, update.new))
+        commits = git.run("rev-list", f"{update.new}^{{commit}}", "--not", "--all")
+        trees = _root_trees(git, commits)
+        if is_too_large(git, trees):
+            return f"Your push was rejected because it contains more than {MAX_PATHS} files."
+        changes = list(_changes(git, commits, trees))
         _check_blobs(git, objects, update.ref, [c for c in changes if c.kind == "blob"], found)
         _check_trees(git, update.ref, [c for c in changes if c.kind == "tree"], found)
     return "\n".join(_texts(found)) or None
@@ -69,13 +74,20 @@ class _Change:
     path: str
 
 
-def _changes(git: Git, tip: str) -> Iterator[_Change]:
-    """Blobs and trees, with their paths, that new commits up to `tip` add or change."""
-    commits = git.run("rev-list", f"{tip}^{{commit}}", "--not", "--all")
+def _root_trees(git: Git, commits: bytes) -> list[str]:
+    """The tree of each commit; `commits` are ids, one on each line."""
+    if not commits:
+        return []
+    output = git.run("log", "--no-walk", "--format=%T", "--stdin", stdin=commits)
+    return output.decode().split()
+
+
+def _changes(git: Git, commits: bytes, trees: list[str]) -> Iterator[_Change]:
+    """Blobs and trees, with their paths, that these new commits add or change."""
     if not commits:
         return
-    for tree in git.run("log", "--no-walk", "--format=%T", "--stdin", stdin=commits).split():
-        yield _Change("tree", tree.decode(), "")
+    for tree in trees:
+        yield _Change("tree", tree, "")
     fields = git.run("diff-tree", "--stdin", "--root", "-m", "-r", "-t", "-z", "--no-renames",
                      "--diff-filter=d", "--no-commit-id", stdin=commits).split(b"\0")  # fmt: skip
     for header, path in zip(fields[0::2], fields[1::2], strict=False):

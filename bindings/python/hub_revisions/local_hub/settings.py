@@ -18,6 +18,9 @@ class Settings:
     as on the Hub, so that clients drop their Authorization header on the way there. 0 means any
     free port, for either listener. `storage_url` is the address under which clients reach the
     second one, where it is not the hub's host with `storage_port`: behind a proxy, say.
+
+    `max_object_bytes` is the largest file that may be stored (the Hub's limit is 500 GB),
+    `max_push_bytes` the largest body of a push or commit, of which large files are no part.
     """
 
     root: Path
@@ -29,6 +32,8 @@ class Settings:
     url_lifetime: int = 900
     multipart_threshold: int = S3_SINGLE_PUT_LIMIT
     part_size: int = 64 * MIB
+    max_object_bytes: int = 500 * 1000**3
+    max_push_bytes: int = 1024 * MIB
     rate_limit: int | None = None
     faults: str | None = None
 

@@ -112,6 +112,8 @@ class Storage:
             raise _StorageError(
                 411, "MissingContentLength", "You must provide the Content-Length HTTP header."
             )
+        if int(sent) > self._hub.settings.max_object_bytes:
+            raise _StorageError(413, "EntityTooLarge", "This server stores no file of that size")
         if int(sent) > S3_SINGLE_PUT_LIMIT:
             raise _StorageError(
                 400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"
