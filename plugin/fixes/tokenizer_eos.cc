@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <set>
 #include <string_view>
 #include <utility>
 
+#include "plugin/base/utf8.h"
 #include "plugin/fixes/entry_text.h"
 #include "plugin/fixes/sentencepiece.h"
 
@@ -186,22 +188,25 @@ Status search_tekken(const Snapshot& snapshot, Search& search) {
 }
 
 TokenizerEos conclude(Search search) {
+  constexpr std::size_t kLongestToken = 100;  // bytes in a message
+  const std::string token = "'" + shown_text(search.token, kLongestToken) + "'";
   TokenizerEos eos;
   if (search.hits.empty()) {
     eos.reason = !search.trouble.empty() ? search.trouble
                  : search.token.empty()
                      ? "the tokenizer's files name no EOS token"
-                     : "no tokenizer file gives the id of the EOS token '" + search.token + "'";
+                     : "no tokenizer file gives the id of the EOS token " + token;
     return eos;
   }
   const Hit& first = search.hits.front();
   eos.id = first.id;
   eos.source = first.source;
+  std::set<std::string_view> told;  // a source may contradict itself any number of times
   for (const Hit& hit : search.hits) {
-    if (hit.id == first.id) continue;
-    eos.conflicts.push_back("the EOS token '" + search.token + "' is " + std::to_string(first.id) +
-                            " in " + first.source + " but " + std::to_string(hit.id) + " in " +
-                            hit.source + "; the first is used");
+    if (hit.id == first.id || !told.insert(hit.source).second) continue;
+    eos.conflicts.push_back("the EOS token " + token + " is " + std::to_string(first.id) + " in " +
+                            first.source + " but " + std::to_string(hit.id) + " in " + hit.source +
+                            "; the first is used");
   }
   return eos;
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "plugin/base/utf8.h"
 #include "plugin/fixes/entry_text.h"
 #include "plugin/fixes/fix.h"
 #include "plugin/fixes/json_edit.h"
@@ -12,6 +13,8 @@ namespace hubrev {
 namespace {
 
 using Id = JsonText::Id;
+
+constexpr std::size_t kLongestDetail = 2000;  // bytes
 
 // Sub-configurations that generation reads besides those named "..._config" (transformers'
 // get_text_config).
@@ -69,6 +72,8 @@ Result<FixEdit> fix_use_cache(const Snapshot& snapshot, const FixContext& contex
   }
   HUBREV_CHECK(restore_in(snapshot, "config.json", edit));
   HUBREV_CHECK(restore_in(snapshot, "generation_config.json", edit));
+  // Keys are a file's, of any number and form; the sentence goes into the commit's message.
+  edit.detail = shown_text(edit.detail, kLongestDetail);
   if (edit.detail.empty()) edit.detail = "no configuration switches the cache off";
   return edit;
 }

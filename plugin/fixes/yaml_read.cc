@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "plugin/base/utf8.h"
 #include "plugin/fixes/text.h"
 #include "plugin/fixes/yaml_value.h"
 
@@ -108,8 +109,11 @@ class TreeBuilder : public YAML::EventHandler {
   std::string refusal_;
 };
 
-Error yaml_error(const std::string& why) {
-  return make_error(ErrorKind::kInvalidInput, "the front matter cannot be used: " + why);
+// `why` may quote the text.
+Error yaml_error(std::string_view why) {
+  constexpr std::size_t kLongest = 300;
+  return make_error(ErrorKind::kInvalidInput,
+                    "the front matter cannot be used: " + shown_text(why, kLongest));
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "plugin/base/ids.h"
-#include "plugin/git/server_text.h"
+#include "plugin/base/utf8.h"
 
 namespace hubrev {
 namespace {

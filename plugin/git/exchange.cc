@@ -6,6 +6,7 @@
 #include <cctype>
 #include <utility>
 
+#include "plugin/base/utf8.h"
 #include "plugin/git/git_error.h"
 
 namespace hubrev {

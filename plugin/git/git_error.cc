@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "plugin/git/server_text.h"
+#include "plugin/base/utf8.h"
 
 namespace hubrev {
 namespace {

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "plugin/base/utf8.h"
 #include "plugin/git/exchange.h"
 #include "plugin/git/git_error.h"
 #include "plugin/git/git_handles.h"

@@ -25,24 +25,6 @@ bool is_meter(std::string_view line) {
 
 }  // namespace
 
-std::string shown_text(std::string_view text) {
-  std::string result;
-  result.reserve(text.size());
-  while (!text.empty()) {
-    const std::string_view before = text;
-    const auto point = take_code_point(text);
-    if (!point) text.remove_prefix(1);
-    if (point == U'\t') {
-      result += ' ';
-    } else if (!point || (*point < U' ' && *point != U'\n') || *point == 0x7F) {
-      result += '?';
-    } else {
-      result += before.substr(0, before.size() - text.size());
-    }
-  }
-  return result;
-}
-
 void ServerText::append(std::string_view bytes) {
   bytes_ += bytes.substr(0, kMaxBytes - bytes_.size());
 }

@@ -6,10 +6,6 @@
 
 namespace hubrev {
 
-// Well-formed UTF-8 without control characters but newline: bytes that are neither become '?', a
-// tab a space.
-std::string shown_text(std::string_view text);
-
 // The text of the progress side-band. It arrives split at arbitrary bytes.
 class ServerText {
  public:

@@ -3,11 +3,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "plugin/base/utf8.h"
+#include "plugin/types/json_read.h"
+
 namespace hubrev {
 
 using nlohmann::json;
 
 namespace {
+
+constexpr std::size_t kLongestMessage = 4096;  // of a server's words
 
 bool has_hub_error_headers(const HttpResponse& response) {
   return std::any_of(response.headers.begin(), response.headers.end(),
@@ -17,7 +22,7 @@ bool has_hub_error_headers(const HttpResponse& response) {
 }  // namespace
 
 json parse_answer(const HttpResponse& response) {
-  return json::parse(response.body, nullptr, false);
+  return parse_json(response.body);
 }
 
 const json* member(const json& object, const char* key, json::value_t type) {
@@ -36,8 +41,8 @@ std::vector<std::string> messages(const json& answer, const char* key) {
   const json* list = member(answer, key, json::value_t::array);
   if (list == nullptr) return texts;
   for (const json& one : *list) {
-    std::string text = one.is_string() ? one.get<std::string>() : text_member(one, "message");
-    if (!text.empty()) texts.push_back(std::move(text));
+    const std::string text = one.is_string() ? one.get<std::string>() : text_member(one, "message");
+    if (!text.empty()) texts.push_back(shown_text(text, kLongestMessage));
   }
   return texts;
 }

@@ -6,11 +6,15 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "plugin/base/utf8.h"
+#include "plugin/types/json_read.h"
+
 namespace hubrev {
 namespace {
 
 using nlohmann::json;
 
+constexpr std::size_t kLongestName = 100;                          // of the server's, in a message
 constexpr std::int64_t kLongestLifetime = 10LL * 365 * 24 * 3600;  // seconds; above it is "never"
 
 Error malformed(std::string_view what, const std::string& why) {
@@ -164,12 +168,14 @@ Status check_preamble(const json& answer, std::string_view what) {
   }
   const std::string transfer = text_of(answer, "transfer");
   if (!transfer.empty() && transfer != "basic" && transfer != "multipart") {
-    return malformed(what, "the LFS server wants the transfer \"" + transfer +
+    return malformed(what, "the LFS server wants the transfer \"" +
+                               shown_text(transfer, kLongestName) +
                                "\", which was not offered; only basic and multipart are spoken");
   }
   const std::string algorithm = text_of(answer, "hash_algo");
   if (!algorithm.empty() && algorithm != "sha256") {
-    return malformed(what, "the LFS server wants the digest \"" + algorithm +
+    return malformed(what, "the LFS server wants the digest \"" +
+                               shown_text(algorithm, kLongestName) +
                                "\", which was not offered; only sha256 is spoken");
   }
   return {};
@@ -192,7 +198,7 @@ std::string batch_request_body(const LfsServer& server, const std::vector<LfsPoi
 Result<std::vector<UploadOffer>> parse_batch_answer(std::string_view body, const LfsServer& server,
                                                     const std::vector<LfsPointer>& objects,
                                                     std::string_view what, std::int64_t now_ms) {
-  const json answer = json::parse(body, nullptr, false);
+  const json answer = parse_json(body);
   HUBREV_CHECK(check_preamble(answer, what));
   std::map<Sha256, const json*> by_oid;
   for (const json& object : answer["objects"]) {

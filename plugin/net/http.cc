@@ -2,8 +2,10 @@
 #include <cctype>
 #include <nlohmann/json.hpp>
 
+#include "plugin/base/utf8.h"
 #include "plugin/net/http.h"
 #include "plugin/net/rate_limit.h"
+#include "plugin/types/json_read.h"
 
 namespace hubrev {
 namespace {
@@ -41,8 +43,11 @@ ErrorKind kind_from_status(int status) {
   }
 }
 
+constexpr std::size_t kLongestText = 4096;  // of a server's words in a message
+constexpr std::size_t kLongestId = 256;     // of a request id
+
 void append_text(std::string& text, const json& value) {
-  if (!value.is_string()) return;
+  if (!value.is_string() || text.size() > kLongestText) return;
   if (!text.empty()) text += "; ";
   text += value.get_ref<const std::string&>();
 }
@@ -67,7 +72,7 @@ std::string text_from_xml(std::string_view body) {
 // The forms an error body takes: {"error": str | [str]}, {"error", "error_description"},
 // {"errors": [{"message"}]}, {"message"} (LFS).
 std::string text_from_body(const std::string& body) {
-  const json parsed = json::parse(body, nullptr, false);
+  const json parsed = parse_json(body);
   std::string text;
   if (parsed.is_object()) {
     if (const auto error = parsed.find("error"); error != parsed.end()) {
@@ -81,7 +86,9 @@ std::string text_from_body(const std::string& body) {
     }
     if (const auto errors = parsed.find("errors"); errors != parsed.end() && errors->is_array()) {
       for (const json& one : *errors) {
-        append_text(text, one.is_object() ? one.value("message", json()) : one);
+        // Not by value(): it copies, and a json is copied by recursion, however deep it nests.
+        const auto message = one.find("message");
+        append_text(text, message == one.end() ? one : *message);
       }
     }
     if (const auto message = parsed.find("message"); message != parsed.end() && text.empty()) {
@@ -91,8 +98,7 @@ std::string text_from_body(const std::string& body) {
   }
   // Plain text is worth showing, a page of HTML is not.
   constexpr std::size_t kLongest = 500;
-  text = body.find('<') == std::string::npos ? body : text_from_xml(body);
-  if (text.size() > kLongest) text.resize(kLongest);
+  text = shown_text(body.find('<') == std::string::npos ? body : text_from_xml(body), kLongest);
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.pop_back();
   return text;
 }
@@ -129,13 +135,16 @@ std::string_view HttpResponse::header(std::string_view name) const {
 Error error_from_response(const HttpResponse& response, std::string_view what) {
   std::string text(response.header("x-error-message"));
   if (text.empty()) text = text_from_body(response.body);
-  Error error = make_error(kind_from_status(response.status),
-                           std::string(what) + ": the server answered " +
-                               std::to_string(response.status) + (text.empty() ? "" : ": " + text));
+  Error error =
+      make_error(kind_from_status(response.status),
+                 std::string(what) + ": the server answered " + std::to_string(response.status) +
+                     (text.empty() ? "" : ": " + shown_text(text, kLongestText)));
   error.http_status = response.status;
   error.retry_after = pause_from_headers(response);
   for (const char* name : {"x-request-id", "x-amzn-trace-id", "x-amz-cf-id"}) {
-    if (error.request_id.empty()) error.request_id = response.header(name);
+    if (error.request_id.empty()) {
+      error.request_id = shown_text(response.header(name), kLongestId);
+    }
   }
   if (!error.request_id.empty()) error.message += " (request id " + error.request_id + ")";
   return error;

@@ -42,7 +42,8 @@ Result<Placement> place_commit(Repository& repository, const Remote& remote, con
                find_same_content(repository, remote, commit, request.ref, stop));
     if (same) return Placement{*same, ""};
     // A push that timed out here may land there just before its repetition, and whoever moved the
-    // ref in between may be one of ours: worth a second look, whose words are also the clearer ones.
+    // ref in between may be one of ours: worth a second look, whose words are also the clearer
+    // ones.
     pushed = push(repository, remote, request, stop);
   }
   if (!pushed.ok()) return std::move(pushed).error();

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "plugin/base/utf8.h"
 #include "plugin/safetensors/header_json.h"
 
 namespace hubrev {
@@ -182,11 +183,7 @@ std::string write_header(const std::vector<Tensor>& tensors,
 }
 
 std::string quote_name(std::string_view name) {
-  if (name.size() <= kLongestName) return '"' + std::string(name) + '"';
-  std::size_t length = kLongestName;
-  // Not inside a UTF-8 sequence.
-  while (length > 0 && (static_cast<unsigned char>(name[length]) & 0xc0) == 0x80) --length;
-  return '"' + std::string(name.substr(0, length)) + "...\"";
+  return '"' + shown_text(name, kLongestName) + '"';
 }
 
 }  // namespace hubrev

@@ -60,7 +60,7 @@ class HeaderWriter {
 std::string write_header(const std::vector<Tensor>& tensors,
                          const std::map<std::string, std::string>& metadata);
 
-// A name from a file in quotes, cut to a length that a message can hold.
+// A name from a file in quotes, fit for a message.
 std::string quote_name(std::string_view name);
 
 }  // namespace hubrev

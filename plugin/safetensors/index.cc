@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "plugin/safetensors/header.h"
+#include "plugin/types/json_read.h"
 
 namespace hubrev {
 namespace {
@@ -24,35 +25,10 @@ bool is_plain_name(std::string_view name) {
          name.find('\0') == std::string_view::npos;
 }
 
-// A scan of its own: the parser would keep something for every open bracket before it could be
-// told.
-bool is_deeper(std::string_view text, int limit) {
-  int depth = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (in_string) {
-      if (text[i] == '\\') {
-        ++i;  // whatever it escapes
-      } else if (text[i] == '"') {
-        in_string = false;
-      }
-    } else if (text[i] == '"') {
-      in_string = true;
-    } else if (text[i] == '{' || text[i] == '[') {
-      if (++depth > limit) return true;
-    } else if (text[i] == '}' || text[i] == ']') {
-      --depth;
-    }
-  }
-  return false;
-}
-
 Result<ShardIndex> parse_index(const std::string& text) {
-  if (is_deeper(text, kMaxDepth)) return invalid("the index is nested too deeply");
-  json root = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  // The parser takes a zero byte for the end; no JSON holds one.
-  if (!root.is_object() || text.find('\0') != std::string::npos)
-    return invalid("the index is no valid JSON object");
+  if (nests_deeper(text, kMaxDepth)) return invalid("the index is nested too deeply");
+  json root = parse_json(text);
+  if (!root.is_object()) return invalid("the index is no valid JSON object");
   const auto map = root.find("weight_map");
   if (map == root.end() || !map->is_object()) return invalid("the index has no weight_map object");
 

@@ -5,8 +5,12 @@
 #include <string_view>
 #include <utility>
 
+#include "plugin/base/utf8.h"
+
 namespace hubrev {
 namespace {
+
+constexpr std::size_t kLongestPath = 400;  // bytes of a path from an index in a message
 
 // Single files for which a loader also tries "<name>.index.json": transformers and diffusers.
 constexpr std::array<std::string_view, 2> kSingleFiles = {"model.safetensors",
@@ -57,8 +61,9 @@ Result<std::vector<std::string>> shard_paths(const Snapshot& snapshot, const Ent
   for (const std::string_view name : names) {
     std::string path = folder_of(entry.path).append(name);
     if (find_entry(snapshot, path) == nullptr) {
-      return make_error(ErrorKind::kInvalidInput,
-                        "incomplete: shard " + path + " named by " + entry.path + " is missing");
+      return make_error(ErrorKind::kInvalidInput, "incomplete: shard " +
+                                                      shown_text(path, kLongestPath) +
+                                                      " named by " + entry.path + " is missing");
     }
     paths.push_back(std::move(path));
   }

@@ -3,7 +3,11 @@
 #include <array>
 #include <exception>
 #include <stdexcept>
+#include <type_traits>
 #include <utility>
+
+#include "plugin/base/utf8.h"
+#include "plugin/types/json_read.h"
 
 namespace hubrev {
 namespace {
@@ -66,11 +70,23 @@ json frozen_to_json(const FrozenFile& file) {
           {"length", file.length}};
 }
 
-// nlohmann would turn -1 into 2^64 - 1 and cut a fraction off.
-std::uint64_t unsigned_at(const json& j, const char* key) {
-  const json& value = j.at(key);
-  if (!value.is_number_unsigned()) throw std::invalid_argument(std::string(key) + " is no size");
-  return value.get<std::uint64_t>();
+// A number as it stands. nlohmann would wrap a whole one around, cut a fraction off, and convert
+// what does not fit, which is undefined.
+template <typename Number>
+Number number_of(const json& value, const char* key) {
+  bool fits = value.is_number();
+  if constexpr (std::is_integral_v<Number>) {
+    fits = value.is_number_unsigned()
+               ? std::in_range<Number>(value.get<std::uint64_t>())
+               : value.is_number_integer() && std::in_range<Number>(value.get<std::int64_t>());
+  }
+  if (!fits) throw std::invalid_argument(std::string(key) + " is no number, or not in its range");
+  return value.get<Number>();
+}
+
+template <typename Number>
+void read_number(const json& j, const char* key, Number& number) {
+  number = number_of<Number>(j.at(key), key);
 }
 
 FrozenFile frozen_from_json(const json& j) {
@@ -79,11 +95,11 @@ FrozenFile frozen_from_json(const json& j) {
   const auto method = value_of(kMethods, j.at("method").get<std::string>());
   if (!method) throw std::invalid_argument("unknown freeze method");
   file.method = *method;
-  file.stamp.inode = unsigned_at(j, "inode");
-  file.stamp.size = unsigned_at(j, "size");
-  j.at("mtime_ns").get_to(file.stamp.mtime_ns);
-  file.offset = unsigned_at(j, "offset");
-  file.length = unsigned_at(j, "length");
+  read_number(j, "inode", file.stamp.inode);
+  read_number(j, "size", file.stamp.size);
+  read_number(j, "mtime_ns", file.stamp.mtime_ns);
+  read_number(j, "offset", file.offset);
+  read_number(j, "length", file.length);
   return file;
 }
 
@@ -127,7 +143,7 @@ Error error_from_json(const json& j) {
   error.kind =
       error_kind_from_string(j.at("kind").get<std::string>()).value_or(ErrorKind::kInternal);
   error.message = j.at("message").get<std::string>();
-  error.http_status = j.value("http_status", 0);
+  if (j.contains("http_status")) read_number(j, "http_status", error.http_status);
   error.request_id = j.value("request_id", "");
   return error;
 }
@@ -139,7 +155,7 @@ json optional_to_json(const std::optional<T>& value) {
 
 template <typename T>
 void optional_from_json(const json& j, const char* key, std::optional<T>& value) {
-  if (const auto at = j.find(key); at != j.end() && !at->is_null()) value = at->get<T>();
+  if (const auto at = j.find(key); at != j.end() && !at->is_null()) value = number_of<T>(*at, key);
 }
 
 JobRecord parse(const json& j) {
@@ -154,7 +170,7 @@ JobRecord parse(const json& j) {
     // JSON has no NaN; a metric that was not a number is stored as null.
     if (value.is_number()) r.metrics[name] = value.get<double>();
   }
-  j.at("created_ms").get_to(r.created_ms);
+  read_number(j, "created_ms", r.created_ms);
   r.settings = j.at("settings");
   if (!r.settings.is_object()) throw std::invalid_argument("settings are no object");
   for (const char* key : {"endpoint", "repo_id"}) {
@@ -174,23 +190,18 @@ JobRecord parse(const json& j) {
   j.at("warnings").get_to(r.warnings);
   j.at("repo_id").get_to(r.repo_id);
   j.at("commit").get_to(r.commit);
-  j.at("updated_ms").get_to(r.updated_ms);
-  j.at("freeze_ms").get_to(r.freeze_ms);
-  j.at("push_seconds").get_to(r.push_seconds);
-  j.at("bytes_total").get_to(r.bytes_total);
-  j.at("bytes_sent").get_to(r.bytes_sent);
-  j.at("bytes_present").get_to(r.bytes_present);
-  j.at("attempts").get_to(r.attempts);
+  read_number(j, "updated_ms", r.updated_ms);
+  read_number(j, "freeze_ms", r.freeze_ms);
+  read_number(j, "push_seconds", r.push_seconds);
+  read_number(j, "bytes_total", r.bytes_total);
+  read_number(j, "bytes_sent", r.bytes_sent);
+  read_number(j, "bytes_present", r.bytes_present);
+  read_number(j, "attempts", r.attempts);
   return r;
 }
 
-// A json value is copied and written by recursion; a record's own depth is 4.
+// A record's own depth is 4; its settings may hold more.
 constexpr int kMaxDepth = 64;
-
-bool check_depth(int depth, json::parse_event_t /*event*/, const json& /*value*/) {
-  if (depth > kMaxDepth) throw std::length_error("nested too deep");
-  return true;
-}
 
 }  // namespace
 
@@ -240,11 +251,15 @@ json to_json(const JobRecord& r) {
 }
 
 Result<JobRecord> job_record_from_json(std::string_view text) {
+  if (nests_deeper(text, kMaxDepth)) {
+    return make_error(ErrorKind::kCorrupt, "not a job record: it nests too deeply");
+  }
   try {
-    return parse(json::parse(text, check_depth));
+    return parse(json::parse(text));
   } catch (const std::exception& e) {
-    // nlohmann reports both syntax and type errors by exception.
-    return make_error(ErrorKind::kCorrupt, std::string("not a job record: ") + e.what());
+    // nlohmann reports both syntax and type errors by exception, and quotes what it read.
+    constexpr std::size_t kLongest = 500;
+    return make_error(ErrorKind::kCorrupt, "not a job record: " + shown_text(e.what(), kLongest));
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 namespace hubrev {
 namespace {
@@ -53,6 +54,33 @@ TEST(Utf8, RefusesWhatIsMalformedAndLeavesItThere) {
     EXPECT_FALSE(take_code_point(rest).has_value());
     EXPECT_EQ(rest, text);
   }
+}
+
+TEST(ShownText, KeepsUtf8AndNothingThatATerminalObeys) {
+  const std::pair<std::string, std::string> rows[] = {
+      {"plain\nlines", "plain\nlines"},
+      {"caf\xc3\xa9 \xe6\xa8\xa1 \xf0\x9f\x98\x80", "caf\xc3\xa9 \xe6\xa8\xa1 \xf0\x9f\x98\x80"},
+      {"tab\there", "tab here"},
+      {"\x1b[31mred\x7f", "?[31mred?"},
+      {std::string("nul\0!", 5), "nul?!"},
+      {"\xff\xfe", "??"},
+      {"cut \xe6\xa8", "cut ??"},
+      {"overlong \xc0\xaf \xe0\x80\xaf", "overlong ?? ???"},
+      {"surrogate \xed\xa0\x80", "surrogate ???"},
+      {"beyond \xf4\x90\x80\x80", "beyond ????"},
+      {"C1 \xc2\x9b[31m \xc2\x80 \xc2\xa0", "C1 ?[31m ? \xc2\xa0"},
+      {"", ""},
+  };
+  for (const auto& [text, shown] : rows) EXPECT_EQ(shown_text(text), shown);
+}
+
+TEST(ShownText, IsCutBetweenCodePoints) {
+  EXPECT_EQ(shown_text("abc", 3), "abc");
+  EXPECT_EQ(shown_text("abcd", 3), "abc...");
+  EXPECT_EQ(shown_text("a\xf0\x9f\x98\x80", 4), "a...");
+  EXPECT_EQ(shown_text("a\xf0\x9f\x98\x80", 5), "a\xf0\x9f\x98\x80");
+  EXPECT_EQ(shown_text(std::string(9, '\x80'), 6), "???...");
+  EXPECT_EQ(shown_text("abc", 0), "...");
 }
 
 }  // namespace

@@ -2,27 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <utility>
-
 namespace hubrev {
 namespace {
-
-TEST(Printable, KeepsUtf8AndNothingThatATerminalObeys) {
-  const std::pair<std::string, std::string> rows[] = {
-      {"plain\nlines", "plain\nlines"},
-      {"caf\xc3\xa9 \xe6\xa8\xa1 \xf0\x9f\x98\x80", "caf\xc3\xa9 \xe6\xa8\xa1 \xf0\x9f\x98\x80"},
-      {"tab\there", "tab here"},
-      {"\x1b[31mred\x7f", "?[31mred?"},
-      {std::string("nul\0!", 5), "nul?!"},
-      {"\xff\xfe", "??"},
-      {"cut \xe6\xa8", "cut ??"},
-      {"overlong \xc0\xaf \xe0\x80\xaf", "overlong ?? ???"},
-      {"surrogate \xed\xa0\x80", "surrogate ???"},
-      {"beyond \xf4\x90\x80\x80", "beyond ????"},
-      {"", ""},
-  };
-  for (const auto& [text, shown] : rows) EXPECT_EQ(shown_text(text), shown);
-}
 
 TEST(ServerText, IsTheSameHoweverItIsSplit) {
   const std::string all =
