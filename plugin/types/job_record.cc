@@ -110,7 +110,10 @@ json folder_to_json(const std::optional<FileStamp>& stamp) {
 
 std::optional<FileStamp> folder_from_json(const json& j) {
   if (j.is_null()) return std::nullopt;
-  return FileStamp{unsigned_at(j, "inode"), 0, j.at("mtime_ns").get<std::int64_t>()};
+  FileStamp stamp;
+  read_number(j, "inode", stamp.inode);
+  read_number(j, "mtime_ns", stamp.mtime_ns);
+  return stamp;
 }
 
 json fix_to_json(const FixReport& fix) {
@@ -181,7 +184,10 @@ JobRecord parse(const json& j) {
   for (const json& file : j.at("frozen")) r.frozen.push_back(frozen_from_json(file));
   j.at("excluded").get_to(r.excluded);
   r.skipped_folder = folder_from_json(j.value("skipped_folder", json(nullptr)));
-  r.suffix = j.value("suffix", 0);
+  if (j.contains("suffix")) read_number(j, "suffix", r.suffix);
+  if (r.suffix != 0 && !r.revision.ends_with("-" + std::to_string(r.suffix))) {
+    throw std::invalid_argument("the revision does not end in its suffix");
+  }
   const auto state = job_state_from_string(j.at("state").get<std::string>());
   if (!state) throw std::invalid_argument("unknown state");
   r.state = *state;

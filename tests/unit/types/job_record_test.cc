@@ -28,6 +28,9 @@ JobRecord full_record() {
               {"small.json", FreezeMethod::kPacked, {5, kMax, 6}, kMax - 7, 7},
               {"vocab.json", FreezeMethod::kReflink, {7, 8, 1'769'860'800'123'456'789}, 0, 8}};
   r.excluded = {"optimizer.pt", "global_step5/"};
+  r.skipped_folder = FileStamp{9, 0, 10};
+  r.revision += "-2";
+  r.suffix = 2;
   r.state = JobState::kFailed;
   r.error = make_error(ErrorKind::kRateLimited, "too many requests");
   r.error->http_status = 429;
