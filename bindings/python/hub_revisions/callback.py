@@ -30,8 +30,8 @@ from .checkpoint import (
 from .drain import finish
 from .outcomes import OnOutcome
 from .pusher import RevisionPusher
-from .report import SummaryRow, main_metric, stderr_console, summarise, summary_table
 from .settings import Config, check_config, check_keywords
+from .tables import SummaryRow, main_metric, stderr_console, summarise, summary_table
 from .watch import Watch
 
 logger = logging.getLogger("hub_revisions")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ._native import JobRecord
 from .pusher import RevisionPusher
-from .report import format_bytes, stderr_console
+from .tables import format_bytes, stderr_console
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,7 +9,7 @@ import typer
 
 from ..drain import drain
 from ..pusher import RevisionPusher
-from ..report import main_metric, summarise, summary_table
+from ..tables import main_metric, summarise, summary_table
 from .common import (
     INTERRUPTED,
     JOBS_LEFT,

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from .._native import Promotion
-from ..report import format_bytes
 from ..selection import choose, list_revisions, promote
+from ..tables import format_bytes
 from .common import (
     ConfigOption,
     EndpointOption,

@@ -13,8 +13,8 @@ from .. import _core
 from .._native import JobRecord, SpoolContents, config_error, decode_spool
 from ..drain import drain
 from ..pusher import RevisionPusher
-from ..report import format_bytes
 from ..settings import SPOOL_NAME, spool_path
+from ..tables import format_bytes
 from .common import (
     FAILED,
     INTERRUPTED,

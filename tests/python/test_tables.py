@@ -12,7 +12,7 @@ import pytest
 from hub_revisions import JobRecord, RevisionPusher
 from hub_revisions._native import JobError, Progress, to_json
 from hub_revisions.drain import drain
-from hub_revisions.report import (
+from hub_revisions.tables import (
     format_bytes,
     main_metric,
     stderr_console,

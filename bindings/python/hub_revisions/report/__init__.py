@@ -1,0 +1,1 @@
+"""One page about a repository's revisions, for people."""

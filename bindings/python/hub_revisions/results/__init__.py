@@ -1,0 +1,1 @@
+"""Results of evaluations: their forms, and their place in the repository."""

@@ -1,0 +1,127 @@
+"""What an evaluation found out about one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .._native import config_error
+
+Mode = Literal["min", "max"]
+
+# How an evaluation ended. Only `succeeded` has metrics that count. `lost`: the engine forgot it,
+# and it left no word.
+Outcome = Literal["succeeded", "failed", "cancelled", "lost"]
+OUTCOMES: tuple[Outcome, ...] = ("succeeded", "failed", "cancelled", "lost")
+
+SCHEMA = "hub-revisions-result/1"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number.
+
+    `key` is `task@shots/metric[filter]`, with the parts that apply: 'gsm8k@5/exact_match',
+    'heldout/loss'. `value` is None where what the evaluator wrote is no finite number; `problem`
+    then says what it was. `stderr` is the standard error and `n` the number of samples, where
+    known. `partial`: not all samples were evaluated. `mode`: which direction is good, where the
+    evaluator says so. Two metrics are comparable only if their fingerprints are equal: it stands
+    for task version, shots, prompts and harness version; "" where the evaluator tells nothing.
+    """
+
+    key: str
+    value: float | None
+    stderr: float | None = None
+    n: int | None = None
+    partial: bool = False
+    mode: Mode | None = None
+    fingerprint: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One attempt to evaluate one commit with one suite; as it is stored in the repository.
+
+    `key` identifies the evaluation (repository, commit, suite and its configuration), `attempt`
+    counts from 1. `revision` and `step` are labels: the commit is what was evaluated. `reason` says
+    why it did not succeed. `format` is the form of the evaluator's file (`results.formats`),
+    `engine` and `job` say where it ran, `url` leads there. Times are unix seconds.
+    """
+
+    key: str
+    commit: str
+    revision: str
+    step: int | None
+    suite: str
+    outcome: Outcome
+    attempt: int = 1
+    reason: str = ""
+    format: str = ""
+    engine: str = ""
+    job: str = ""
+    url: str = ""
+    started: int = 0
+    finished: int = 0
+    metrics: tuple[Metric, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The stored form; fields that say nothing are left out."""
+        fields = {"schema": SCHEMA, **_without_defaults(self)}
+        fields["metrics"] = [_without_defaults(metric) for metric in self.metrics]
+        return fields
+
+    @classmethod
+    def from_json(cls, item: Any) -> Result:
+        """Read the stored form. Raises `ConfigError` saying what is wrong with it."""
+        if not isinstance(item, Mapping) or item.get("schema") != SCHEMA:
+            raise config_error(f"is no result: its 'schema' is not '{SCHEMA}'")
+        try:
+            fields = {name: item[name] for name in cls.__dataclass_fields__ if name in item}
+            fields["metrics"] = tuple(
+                Metric(**{n: m[n] for n in Metric.__dataclass_fields__ if n in m})
+                for m in item["metrics"]
+            )
+            result = cls(**fields)
+        except (KeyError, TypeError) as error:
+            raise config_error(f"is a damaged result: {error}") from error
+        _check(result)
+        return result
+
+
+def _without_defaults(value: Any) -> dict[str, Any]:
+    always = ("value", "step")
+    return {
+        name: getattr(value, name)
+        for name, field in value.__dataclass_fields__.items()
+        if name in always or getattr(value, name) != field.default
+    }
+
+
+def _check(result: Result) -> None:
+    texts = (result.key, result.commit, result.revision, result.suite, result.reason, result.url)
+    well = (
+        all(isinstance(text, str) for text in texts)
+        and len(result.commit) == 40
+        and result.outcome in OUTCOMES
+        and (result.step is None or isinstance(result.step, int))
+        and all(isinstance(time, int) for time in (result.started, result.finished, result.attempt))
+        and all(_is_metric(metric) for metric in result.metrics)
+    )
+    if not well:
+        raise config_error("is a damaged result: a field has the wrong type")
+
+
+def _is_metric(metric: Metric) -> bool:
+    numbers = (metric.value, metric.stderr, metric.n)
+    return (
+        isinstance(metric.key, str)
+        and metric.mode in (None, "min", "max")
+        and isinstance(metric.partial, bool)
+        and isinstance(metric.fingerprint, str)
+        and all(
+            number is None or (isinstance(number, int | float) and not isinstance(number, bool))
+            for number in numbers
+        )
+    )
