@@ -130,7 +130,7 @@ def _from_config(config: Config) -> Layer:
     if isinstance(config, Mapping):
         origin, values = "config", config
     else:
-        origin, values = os.fspath(config), _read(Path(config))
+        origin, values = os.fspath(config), read_object(Path(config))
     for key, value in values.items():
         yield str(key), value, origin
 
@@ -140,7 +140,8 @@ def _from_keywords(keywords: Mapping[str, Any]) -> Layer:
         yield key, value, "keyword argument"
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def read_object(path: Path) -> Mapping[str, Any]:
+    """The JSON object in a configuration file. Raises `ConfigError` naming file and place."""
     try:
         values = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:

@@ -1,0 +1,37 @@
+#!/bin/bash
+# run.sh FOLDER: runs the command in FOLDER/argv0, with FOLDER as its working directory, and writes
+# FOLDER/done.json last. Signals that a scheduler sends reach the command.
+cd -- "$1" || exit 97
+rm -f done.json
+mapfile -d '' -t command < argv0
+
+# A shell's background command ignores interrupts, unless env (coreutils 8.31) undoes that.
+undo=()
+env --default-signal=INT true 2> env.log && undo=(env --default-signal=INT,QUIT)
+rm -f env.log
+
+child=
+signalled=
+pass_on() {
+  signalled=$1
+  [ -z "$child" ] || kill -s "$1" "$child"
+}
+for signal in TERM INT USR1; do
+  # shellcheck disable=SC2064
+  trap "pass_on $signal" "$signal"
+done
+# The second shell keeps env from taking a first word with '=' for a variable.
+"${undo[@]}" bash -c 'exec "$@"' command "${command[@]}" > stdout.log 2> stderr.log < /dev/null &
+child=$!
+[ -z "$signalled" ] || kill -s "$signalled" "$child"  # it came before there was a child
+while true; do
+  signalled=
+  wait "$child"
+  code=$?
+  # A signal ends the waiting, not the command.
+  [ -n "$signalled" ] || break
+done
+
+printf '{"exit_code": %d, "ended": %d, "host": "%s"}\n' "$code" "$(date +%s)" "$(uname -n)" \
+  > done.json.new && mv done.json.new done.json
+exit "$code"
