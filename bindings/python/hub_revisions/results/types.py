@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -100,13 +101,17 @@ def _without_defaults(value: Any) -> dict[str, Any]:
 
 
 def _check(result: Result) -> None:
-    texts = (result.key, result.commit, result.revision, result.suite, result.reason, result.url)
+    texts = (
+        *(result.key, result.commit, result.revision, result.suite, result.reason),
+        *(result.format, result.engine, result.job, result.url),
+    )
+    whole = (result.started, result.finished, result.attempt)
     well = (
         all(isinstance(text, str) for text in texts)
         and len(result.commit) == 40
         and result.outcome in OUTCOMES
+        and all(isinstance(number, int) for number in whole)
         and (result.step is None or isinstance(result.step, int))
-        and all(isinstance(time, int) for time in (result.started, result.finished, result.attempt))
         and all(_is_metric(metric) for metric in result.metrics)
     )
     if not well:
@@ -114,14 +119,18 @@ def _check(result: Result) -> None:
 
 
 def _is_metric(metric: Metric) -> bool:
+    texts = (metric.key, metric.fingerprint, metric.problem)
     numbers = (metric.value, metric.stderr, metric.n)
     return (
-        isinstance(metric.key, str)
+        all(isinstance(text, str) for text in texts)
         and metric.mode in (None, "min", "max")
         and isinstance(metric.partial, bool)
-        and isinstance(metric.fingerprint, str)
-        and all(
-            number is None or (isinstance(number, int | float) and not isinstance(number, bool))
-            for number in numbers
-        )
+        and all(number is None or _is_number(number) for number in numbers)
     )
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    # Above that, an integer is no float any more.
+    return math.isfinite(value) if isinstance(value, float) else abs(value) < 2**53
