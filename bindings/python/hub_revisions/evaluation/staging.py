@@ -42,14 +42,28 @@ def stage(request: EvalRequest) -> Path:
     folder = request.out_dir
     fields = {name: getattr(request, name) for name in request.__dataclass_fields__}
     fields |= {"out_dir": str(folder), "env": dict(request.env)}
-    _write(folder / "request.json", json.dumps({"schema": SCHEMA, **fields}, indent=1) + "\n")
-    _write(folder / "argv0", "".join(f"{word}\0" for word in request.argv))
+    write_whole(folder / "request.json", json.dumps({"schema": SCHEMA, **fields}, indent=1) + "\n")
+    write_whole(folder / "argv0", "".join(f"{word}\0" for word in request.argv))
     script = folder / SCRIPT
-    _write(script, Path(__file__).with_name(SCRIPT).read_text(encoding="utf-8"))
-    script.chmod(0o700)
-    return script
+    write_whole(script, Path(__file__).with_name(SCRIPT).read_text(encoding="utf-8"))
+    return script  # written last: where it is, the rest is
 
 
-def _write(path: Path, text: str) -> None:
+def read_request(folder: Path) -> EvalRequest | None:
+    """What was staged in a folder; None if that was not done to its end."""
+    try:
+        item = json.loads((folder / "request.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if item.pop("schema", None) != SCHEMA or not (folder / SCRIPT).exists():
+        return None
+    return EvalRequest(**{**item, "argv": tuple(item["argv"]), "out_dir": folder})
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that others see whole or not at all."""
+    new = path.with_name(f"{path.name}.new")
     # Arguments may hold what is no UTF-8: file names on Linux are bytes.
-    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    new.write_bytes(text.encode("utf-8", "surrogateescape"))
+    new.chmod(0o700 if path.name == SCRIPT else 0o600)
+    new.replace(path)
