@@ -12,8 +12,10 @@ from .. import _core
 from .config import config_app
 from .doctor import doctor
 from .hub import hub
+from .pick import pick
 from .push import push
-from .revisions import list_command, pick, promote_command
+from .results import results_app
+from .revisions import list_command, promote_command
 from .spool import cancel, status, sync
 
 app = typer.Typer(
@@ -25,7 +27,8 @@ app = typer.Typer(
     epilog=(
         "The token is never an option, since others can read a command line: it comes from "
         "HF_TOKEN or the file of 'hf auth login'. Exit status: 0 done, 1 failed, 2 wrong usage or "
-        "settings, 3 some jobs failed or are left, 130 interrupted."
+        "settings, 3 some jobs failed or are left, or no revision is eligible, 4 the answer may "
+        "still change, 130 interrupted."
     ),
 )
 for command in (push, status, sync, cancel, pick, doctor):
@@ -39,6 +42,7 @@ app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )(hub)
 app.add_typer(config_app, name="config")
+app.add_typer(results_app, name="results")
 
 
 def _show_version(wanted: bool) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .. import _core
-from .._native import config_error, to_json
+from .._native import Promotion, config_error, to_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 FAILED = 1
 WRONG_USAGE = 2
 JOBS_LEFT = 3
+NONE_ELIGIBLE = 3
+PROVISIONAL = 4
 INTERRUPTED = 130
 
 Command = Callable[..., int | None]
 
+RepoArgument = Annotated[
+    str, typer.Argument(metavar="REPO", help="'namespace/name', or 'name' in your own.")
+]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="A JSON file of settings.")
 ]
@@ -67,6 +72,17 @@ def guarded(command: Command) -> Callable[..., None]:
 def message(text: str) -> None:
     """One line for a person, beside the output."""
     typer.echo(text, err=True)
+
+
+def printable(text: str) -> str:
+    """Text of others on one line, without what would command a terminal."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def tell(promotion: Promotion) -> None:
+    """One line about what was promoted."""
+    verb = "is now" if promotion.changed else "was already"
+    typer.echo(f"{promotion.target} {verb} {promotion.revision}  {promotion.commit}")
 
 
 def emit_json(value: object) -> None:

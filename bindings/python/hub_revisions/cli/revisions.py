@@ -1,29 +1,25 @@
-"""`list`, `pick` and `promote`: the revisions of a repository, read from it."""
+"""`list` and `promote`: the revisions of a repository, read from it."""
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from .._native import Promotion
-from ..selection import choose, list_revisions, promote
+from ..selection import list_revisions, promote
 from ..tables import format_bytes
 from .common import (
     ConfigOption,
     EndpointOption,
     JsonOption,
+    RepoArgument,
     emit_json,
     guarded,
     keywords,
-    message,
     stdout_console,
+    tell,
 )
-
-RepoArgument = Annotated[
-    str, typer.Argument(metavar="REPO", help="'namespace/name', or 'name' in your own.")
-]
 
 
 @guarded
@@ -58,35 +54,6 @@ def list_command(
 
 
 @guarded
-def pick(
-    repo: RepoArgument,
-    metric: Annotated[str, typer.Option("--metric", help="The metric to compare.")] = "eval_loss",
-    mode: Annotated[
-        Literal["min", "max"], typer.Option("--mode", help="Whether small or large is good.")
-    ] = "min",
-    promote_to: Annotated[
-        str | None,
-        typer.Option("--promote", metavar="BRANCH", help="Make this branch equal to the best."),
-    ] = None,
-    config: ConfigOption = None,
-    endpoint: EndpointOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Name the revision with the best metric; between equals, the earlier step."""
-    given = keywords(endpoint=endpoint)
-    best = choose(list_revisions(repo, config, **given), repo, metric, mode)
-    for name in best.skipped:
-        message(f"skipped: {name} has no finite {metric}")
-    promotion = promote(repo, best.revision, promote_to, config, **given) if promote_to else None
-    if as_json:
-        emit_json({"best": best, "promotion": promotion})
-        return
-    typer.echo(f"{best.revision}  {metric}={best.value:.6g}  {best.commit}")
-    if promotion:
-        _tell(promotion)
-
-
-@guarded
 def promote_command(
     repo: RepoArgument,
     revision: Annotated[str, typer.Argument(metavar="REVISION")],
@@ -100,12 +67,7 @@ def promote_command(
     if as_json:
         emit_json(promotion)
     else:
-        _tell(promotion)
-
-
-def _tell(promotion: Promotion) -> None:
-    verb = "is now" if promotion.changed else "was already"
-    typer.echo(f"{promotion.branch} {verb} {promotion.revision}  {promotion.commit}")
+        tell(promotion)
 
 
 def _number(value: float | None) -> str:

@@ -14,17 +14,15 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._core import HubRevisionError
 from .._native import config_error
+from ..repository import RECORDS_BRANCH, Repository
 from .strict_json import parse
 from .types import Result
 
-if TYPE_CHECKING:
-    from ..repository import Repository
-
-BRANCH = "evaluations"
+BRANCH = RECORDS_BRANCH
 _PENDING_SCHEMA = "hub-revisions-pending/1"
 
 
@@ -109,15 +107,15 @@ def read_records(records: Mapping[str, str]) -> Stored:
     return Stored(tuple(results), tuple(pending), tuple(problems))
 
 
-def add(repository: Repository, results: Iterable[Result], done_keys: Iterable[str] = ()) -> str:
-    """Store results, and take the pending entries `done_keys` away, in one commit; its id.
+def add(repository: Repository, results: Iterable[Result], done_keys: Iterable[str] = ()) -> None:
+    """Store results, and take the pending entries `done_keys` away, in one commit.
 
     What is there already stays. Raises `HubRevisionError` if the repository takes no commit.
     """
     files: dict[str, str | None] = {f"pending/{key}.json": None for key in done_keys}
     added = list(results)
     files |= dict(result_file(result) for result in added)
-    return repository.commit_files(BRANCH, files, _message(added))
+    repository.commit_files(BRANCH, files, _message(added))
 
 
 def stored_text(item: Mapping[str, Any]) -> str:

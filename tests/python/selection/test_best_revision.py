@@ -8,63 +8,14 @@ from typing import Any
 
 import pytest
 from hub_revisions import (
-    ConfigError,
     HubRevisionError,
-    Revision,
     RevisionPusher,
     best_revision,
     list_revisions,
     promote,
 )
 from hub_revisions.local_hub import LocalHub
-from hub_revisions.selection import choose
 from tiny_training import download, write_checkpoint
-
-
-def revision(name: str, step: int | None, managed: bool = True, **metrics: float) -> Revision:
-    return Revision(name, "c" * 40, managed, name, 0, step, None, metrics, (), "", "", ())
-
-
-def test_the_smallest_or_the_largest_is_best() -> None:
-    revisions = [revision("a", 1, loss=3.0), revision("b", 2, loss=1.0), revision("c", 3, loss=2.0)]
-    assert choose(revisions, "me/model", "loss", "min").revision == "b"
-    best = choose(revisions, "me/model", "loss", "max")
-    assert (best.revision, best.step, best.value, best.metric) == ("a", 1, 3.0, "loss")
-
-
-def test_between_equals_the_earlier_step_is_best() -> None:
-    revisions = [
-        revision("b", 20, loss=1.0),
-        revision("a", 30, loss=1.0),
-        revision("x", None, loss=1.0),
-    ]
-    assert choose(revisions, "me/model", "loss", "min").revision == "b"
-
-
-def test_what_has_no_finite_value_is_skipped() -> None:
-    revisions = [
-        revision("none", 1),
-        revision("nan", 2, loss=math.nan),
-        revision("inf", 3, loss=-math.inf),
-        revision("good", 4, loss=5.0),
-        revision("main", None, managed=False),
-    ]
-    best = choose(revisions, "me/model", "loss", "min")
-    assert best.revision == "good"
-    assert best.skipped == ("none", "nan", "inf")
-
-
-def test_without_the_metric_the_known_ones_are_named() -> None:
-    revisions = [revision("a", 1, eval_b=1.0), revision("b", 2, eval_a=1.0)]
-    with pytest.raises(
-        ConfigError, match=r"me/model has a finite 'loss'; recorded are: eval_a, eval_b"
-    ):
-        choose(revisions, "me/model", "loss", "min")
-
-
-def test_without_revisions_there_is_no_best() -> None:
-    with pytest.raises(ConfigError, match="no revisions that hub-revisions made"):
-        choose([revision("main", None, managed=False)], "me/model", "loss", "min")
 
 
 def test_pick_and_promote_from_the_repository_alone(
