@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from .._native import config_error
+from .contract import EvalRequest
 
 SUITE = (
     *("python", "repo_id", "revision", "commit", "step", "suite"),
@@ -27,6 +28,13 @@ def check(words: Sequence[str], known: Sequence[str], where: str) -> None:
                 raise config_error(
                     f"{where}: there is no placeholder {{{name}}}; did you mean {{{near[0]}}}?"
                 )
+
+
+def facts(request: EvalRequest) -> dict[str, object]:
+    """What a request says about itself."""
+    names = ("repo_id", "revision", "commit", "suite", "out_dir", "cpus", "gpus")
+    step = "" if request.step is None else request.step
+    return {"step": step, **{name: getattr(request, name) for name in names}}
 
 
 def expand(words: Sequence[str], values: Mapping[str, object]) -> tuple[str, ...]:
