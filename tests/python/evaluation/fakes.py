@@ -87,6 +87,8 @@ class FakeEngine:
             (folder / "results.json").write_text(json.dumps(metrics))
         word = {"exit_code": exit_code, "ended": int(self.clock), "host": "node"}
         (folder / "done.json").write_text(json.dumps(word))
+        if not self.states[id_].state.is_final:
+            self.states[id_] = JobStatus(State.FAILED if exit_code else State.SUCCEEDED, exit_code)
 
 
 @dataclass

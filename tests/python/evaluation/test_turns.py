@@ -370,6 +370,25 @@ def test_one_that_somebody_cancelled_is_not_tried_again(world: World) -> None:
     assert (result["outcome"], result["reason"]) == ("cancelled", "by 1001")
 
 
+def test_a_failures_reason_may_come_after_the_jobs_word(world: World) -> None:
+    world.add(A, 1)
+    world.add(B, 2)
+    world.turn()
+    for id_ in ("1", "2"):
+        world.engine.ends(id_, 143)
+        world.says(id_, State.RUNNING)
+    world.turn(10)
+    assert world.repository.results == []
+    world.says("1", State.CANCELLED, reason="cancelled")
+    world.turn(20)
+    world.turn(40)  # the grace period is over
+    reasons = {r["commit"]: (r["outcome"], r["reason"]) for r in world.repository.results}
+    assert reasons == {
+        A: ("cancelled", "cancelled"),
+        B: ("failed", "exit code 143 (SIGTERM)"),
+    }
+
+
 def test_when_too_many_wait_the_oldest_unstarted_are_skipped(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:

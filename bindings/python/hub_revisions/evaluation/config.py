@@ -25,7 +25,7 @@ from .environment import TOKEN_VARIABLES
 from .redaction import TOKEN_SHAPE
 
 _SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_KEY)$", re.IGNORECASE)
-_PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+_PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:(?![{$])[^/\s@]+@")  # a variable is none
 _KEY_LENGTH = 63
 _DIGEST_LENGTH = 12
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from .._core import HubRevisionError
 from ..results.formats import read_results
 from ..results.types import OUTCOMES, Metric, Outcome, Result
-from .contract import Job, JobStatus
+from .contract import Job, JobStatus, State
 from .evaluations import Evaluation
 from .redaction import one_sentence
 from .verdict import Verdict, read_done
@@ -86,6 +86,8 @@ def ended_without(evaluation: Evaluation, outcome: Outcome, reason: str, now: fl
 
 def _reason(verdict: Verdict, said: JobStatus | None, out_dir: Path) -> str:
     """The job's and the engine's words, and the last line that the evaluator complained with."""
+    if verdict.state is not State.FAILED:
+        return verdict.reason
     parts = [verdict.reason, _signal_name(out_dir)]
     if said and said.reason and said.reason not in verdict.reason:
         parts.append(f"({said.reason})")

@@ -9,7 +9,7 @@ from .contract import Engine, Job, JobStatus, State, UnreachableError
 from .evaluations import Evaluation
 from .outcome import result_of
 from .parts import Parts
-from .verdict import Done, Verdict, decide, read_done
+from .verdict import GRACE_SECONDS, Done, Verdict, decide, read_done
 
 logger = logging.getLogger("hub_revisions")
 
@@ -80,16 +80,14 @@ class Polling:
         except UnreachableError as error:
             self._parts.events.problem(f"results of evaluations cannot be fetched: {error}")
             return False
-        silent = done is None and said is not None and said.state is State.SUCCEEDED
-        if not silent:
-            evaluation.silent_since = None
-        elif evaluation.silent_since is None:
-            evaluation.silent_since = now
+        disagreed = _disagreed_seconds(evaluation, done, said, now)
+        if done is not None and disagreed is not None and disagreed < GRACE_SECONDS:
+            return False
         verdict = decide(
             done,
             said,
             unknown_polls=evaluation.unknown_polls if answer is not None else 0,
-            silent_seconds=now - (evaluation.silent_since or now),
+            silent_seconds=disagreed or 0.0,
         )
         if not verdict.state.is_final and answer is not None:
             verdict = _overdue(evaluation, job, said, now) or verdict
@@ -125,6 +123,26 @@ class Polling:
         else:
             more = "; it is tried again" if again else f" (see {job.out_dir})"
             logger.warning("%s: %s: %s%s", name, result.outcome, result.reason, more)
+
+
+def _disagreed_seconds(
+    evaluation: Evaluation, done: Done | None, said: JobStatus | None, now: float
+) -> float | None:
+    """How long job and engine have disagreed; None if they do not.
+
+    The engine may see a success before the job's word is visible here; and a failure's reason, a
+    cancellation or a time limit, after it.
+    """
+    if done is None:
+        disagree = said is not None and said.state is State.SUCCEEDED
+    else:
+        disagree = done.exit_code != 0 and said is not None and not said.state.is_final
+    if not disagree:
+        evaluation.disagree_since = None
+        return None
+    if evaluation.disagree_since is None:
+        evaluation.disagree_since = now
+    return now - evaluation.disagree_since
 
 
 def _overdue(
