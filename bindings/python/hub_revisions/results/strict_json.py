@@ -20,15 +20,17 @@ def read_text(path: Path) -> str:
     try:
         # Not blocking: what lies there may be a pipe that nobody writes to.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise failure(f"{path} is no regular file", "invalid_input")
-            data = b"" if status.st_size > MAX_BYTES else file.read(MAX_BYTES + 1)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                data = file.read(MAX_BYTES + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         kind = "not_found" if isinstance(error, FileNotFoundError) else "io"
         raise failure(f"{path} cannot be read: {error.strerror}", kind) from error
-    if status.st_size > MAX_BYTES or len(data) > MAX_BYTES:
+    if len(data) > MAX_BYTES:
         raise failure(f"{path} is larger than 64 MiB: no file of results", "invalid_input")
     try:
         return data.decode("utf-8-sig")

@@ -154,9 +154,7 @@ def _modes(task: _Task, document: Mapping[str, Any]) -> dict[str, Mode | None]:
     modes: dict[str, Mode | None] = {}
     for metric in metrics if isinstance(metrics, list) else []:
         names, better = mapping(metric).get("metric_name"), mapping(metric).get("higher_is_better")
-        for item in names if isinstance(names, list) else [names]:
-            # One metric may make several numbers, each with its direction.
-            each = better.get(item) if isinstance(better, Mapping) else better
-            if isinstance(item, str):
-                modes[item] = mode_of(each)
+        # One metric may make several numbers, each with its direction.
+        for item in map(text, names if isinstance(names, list) else [names]):
+            modes[item] = mode_of(better.get(item) if isinstance(better, Mapping) else better)
     return modes
