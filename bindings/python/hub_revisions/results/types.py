@@ -112,24 +112,26 @@ def _check(result: Result) -> None:
         and result.outcome in OUTCOMES
         and all(isinstance(number, int) for number in whole)
         and (result.step is None or isinstance(result.step, int))
-        and all(_is_metric(metric) for metric in result.metrics)
+        and all(is_metric(metric) for metric in result.metrics)
     )
     if not well:
         raise config_error("is a damaged result: a field has the wrong type")
 
 
-def _is_metric(metric: Metric) -> bool:
+def is_metric(metric: Metric) -> bool:
+    """Whether its fields have the types that they should: it was read from somewhere."""
     texts = (metric.key, metric.fingerprint, metric.problem)
     numbers = (metric.value, metric.stderr, metric.n)
     return (
         all(isinstance(text, str) for text in texts)
         and metric.mode in (None, "min", "max")
         and isinstance(metric.partial, bool)
-        and all(number is None or _is_number(number) for number in numbers)
+        and all(number is None or is_number(number) for number in numbers)
     )
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether it is a finite number that a float holds."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     # Above that, an integer is no float any more.

@@ -12,7 +12,7 @@ from .._native import config_error
 from ..repository import Repository
 from ..results.store import BRANCH, content_name, stored_text
 from ..results.strict_json import parse
-from ..results.types import Metric, Mode
+from ..results.types import Metric, Mode, is_metric, is_number
 from .rule import Source
 
 SCHEMA = "hub-revisions-decision/1"
@@ -172,7 +172,10 @@ def record(
 
 
 def _scored(item: Mapping[str, Any]) -> Scored:
-    return Scored(**{**item, "values": tuple(Metric(**value) for value in item["values"])})
+    one = Scored(**{**item, "values": tuple(Metric(**value) for value in item["values"])})
+    if not (is_number(one.score) and all(is_metric(value) for value in one.values)):
+        raise TypeError("a score or a value is no number")
+    return one
 
 
 def _texts(items: Any) -> tuple[str, ...]:
