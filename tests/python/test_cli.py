@@ -26,6 +26,7 @@ COMMANDS = [
     "list",
     "pick",
     "promote",
+    "results",
     "config",
     "doctor",
     "hub",
@@ -117,8 +118,9 @@ def test_a_checkpoint_is_pushed_listed_picked_and_promoted(
     again = run("promote", repo_id, "better", *hub_options)
     assert again.stdout.startswith("main was already better  ")
     moved = run("promote", repo_id, "better", "--to", "stable", "--json", *hub_options)
-    assert document(moved)["branch"] == "stable"
-    assert branches(hub, repo_id) == {"main", "better", "step-000000003", "stable"}
+    assert document(moved)["target"] == "stable"
+    made = {"main", "better", "step-000000003", "stable", "evaluations"}
+    assert branches(hub, repo_id) == made
 
 
 def test_a_failing_push_has_a_status_of_its_own(tmp_path: Path) -> None:

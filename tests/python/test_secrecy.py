@@ -124,7 +124,7 @@ def test_a_push_that_succeeds(
     assert pusher.status()[0].state == "done"
     assert_clean_pusher(pusher)
     found = list_revisions(repo_id, endpoint=proxy.endpoint, token=TOKEN)
-    best = best_revision(repo_id, metric="step", endpoint=proxy.endpoint, token=TOKEN)
+    best = best_revision(repo_id, metric="step:min", endpoint=proxy.endpoint, token=TOKEN)
     promoted = promote(repo_id, "step-000000001", endpoint=proxy.endpoint, token=TOKEN)
     assert_clean(repr((found, best, promoted)), "a revision")
 

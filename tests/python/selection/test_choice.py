@@ -416,6 +416,11 @@ def test_weights_on_a_shared_scale() -> None:
     assert winner(decide(STEPS, stored, weights="a:max=1,b:max=1.01")) == "step-200"
 
 
+def test_weights_of_one_metric_are_refused() -> None:
+    with pytest.raises(ConfigError, match="mean one metric twice"):
+        decide(STEPS, two_metrics((0.9, 10), (0.6, 60), (0.1, 90)), weights="b=1,b*=1")
+
+
 def test_weights_need_a_shared_scale() -> None:
     stored = two_metrics((0.9, 10), (0.6, 60), (0.1, 90))
     with pytest.raises(ConfigError, match="'b' of step-100 is 10; add --normalize"):

@@ -69,11 +69,11 @@ class Candidates:
         return frozenset(key for one in self.candidates for key in one.trainer)
 
     def evaluation_keys(self, suite: str = "") -> frozenset[str]:
-        """The metrics that evaluations of candidates have, with any suite or with one."""
+        """The metrics that evaluations have, of any suite or of one; also the unplaced ones."""
+        placed = (result for one in self.candidates for result in one.attempts)
         return frozenset(
             metric.key
-            for one in self.candidates
-            for result in one.attempts
+            for result in (*placed, *self.unplaced)
             if suite in ("", result.suite)
             for metric in result.metrics
         )

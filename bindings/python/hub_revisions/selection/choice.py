@@ -41,6 +41,8 @@ def choose(rule: Rule, all_of_them: Candidates, *, now: float, current: str = ""
         raise config_error(f"{all_of_them.repo_id} has no revisions that hub-revisions made")
     numbers = Numbers(rule, all_of_them, now)
     terms = [find(term.metric, rule, all_of_them) for term in rule.terms]
+    if len(set(terms)) < len(terms):
+        raise config_error(f"the weights mean one metric twice: {rule.text}")
     limits = [find(limit.metric, rule, all_of_them) for limit in rule.constraints]
     asked = list(dict.fromkeys([*terms, *limits]))
     check_fingerprints(rule, asked)
@@ -55,12 +57,6 @@ def choose(rule: Rule, all_of_them: Candidates, *, now: float, current: str = ""
 
     criteria = _criteria(rule, terms, eligible)
     scored = score(rule, criteria, [(row.candidate, row.numbers) for row in eligible])
-    excluded = [
-        Excluded(one.revision, one.commit, one.step, "; ".join(row.reasons))
-        for row in rows
-        if row.reasons
-        for one in (row.candidate,)
-    ]
     choice = _Choice(rule, criteria, {row.candidate.revision: row.candidate for row in eligible})
     ranked = choice.ranked(scored)
     winner, why = choice.winner(ranked, current) if ranked else (None, "")
@@ -69,14 +65,14 @@ def choose(rule: Rule, all_of_them: Candidates, *, now: float, current: str = ""
         rule=rule.text,
         criteria=tuple(criteria),
         scored=tuple(ranked),
-        excluded=tuple(excluded),
+        excluded=tuple(_excluded(row) for row in rows if row.reasons),
         winner=winner,
         why=why,
         awaited=_awaited(asked, numbers),
         only_parts=only_parts,
         near=_near(winner, ranked),
         pareto=pareto(criteria, ranked) if len(criteria) > 1 else (),
-        warnings=(*all_of_them.problems, *_warnings(rule, asked, rows, numbers)),
+        warnings=(*all_of_them.problems, *_warnings(rule, terms, asked, rows, numbers)),
     )
 
 
@@ -97,12 +93,11 @@ def _without_parts(rule: Rule, rows: list[_Row]) -> tuple[list[_Row], bool]:
     Also says whether the latter is so.
     """
     measured = [row for row in rows if not row.reasons]
-    parts = [row for row in measured if row.is_partial]
-    if rule.allow_partial or not parts:
+    if rule.allow_partial or not any(row.is_partial for row in measured):
         return rows, False
-    if len(parts) == len(measured):
+    if all(row.is_partial for row in measured):
         return rows, True
-    return [_refused(row) if row in parts else row for row in rows], False
+    return [row if row.reasons or not row.is_partial else _refused(row) for row in rows], False
 
 
 def _refused(row: _Row) -> _Row:
@@ -123,6 +118,11 @@ def _limited(rule: Rule, limits: Sequence[Asked], row: _Row) -> _Row:
                 f"{asked.key} is {value:.6g}, not {constraint.operator}{constraint.bound:g}"
             )
     return _Row(row.candidate, row.numbers, tuple(reasons))
+
+
+def _excluded(row: _Row) -> Excluded:
+    one = row.candidate
+    return Excluded(one.revision, one.commit, one.step, "; ".join(row.reasons))
 
 
 def _criteria(rule: Rule, terms: Sequence[Asked], eligible: Sequence[_Row]) -> list[Criterion]:
@@ -208,10 +208,14 @@ def _awaited(asked: Sequence[Asked], numbers: Numbers) -> tuple[str, ...]:
 
 
 def _warnings(
-    rule: Rule, asked: Sequence[Asked], rows: Sequence[_Row], numbers: Numbers
+    rule: Rule,
+    terms: Sequence[Asked],
+    asked: Sequence[Asked],
+    rows: Sequence[_Row],
+    numbers: Numbers,
 ) -> list[str]:
     found = []
-    for term, one in zip(rule.terms, asked, strict=False):  # the terms are asked for first
+    for term, one in zip(rule.terms, terms, strict=True):
         told = {row.numbers[one.key].mode for row in rows if one.key in row.numbers} - {None}
         if term.mode and told and told != {term.mode}:
             found.append(f"'{one.key}' is picked by {term.mode}, its evaluator says otherwise")
