@@ -14,6 +14,7 @@ one from the command line.
     card, pointer
     lfs, storage, presign, objects         LFS and the object storage behind pre-signed URLs
     xet, xet_format                        uploads by clients that have `hf_xet`
+    pages, revisions                       what a browser shows: repositories, reports, files
     repos, git, files, staging, names      repositories on disk, by git's plumbing
 """
 

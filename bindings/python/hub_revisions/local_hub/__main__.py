@@ -66,6 +66,7 @@ def _announce(hub: Hub, port_file: Path | None) -> None:
     endpoint = f"http://{host}:{settings.port}"
     sys.stdout.write(
         f"Local hub for models in {settings.root}\n"
+        f"in a browser: {endpoint} (any user name, a token as the password)\n"
         f"read-only token: {hub.tokens.read}\n\n"
         f"export HF_ENDPOINT={endpoint}\n"
         f"export HF_TOKEN={hub.tokens.write}\n"

@@ -18,7 +18,9 @@ from .file_api import FileApi
 from .git_http import GitHttp
 from .hub import Hub
 from .lfs import Lfs
+from .lfs_files_api import LfsFilesApi
 from .middleware import AccessLog, RateLimit, RawPath
+from .pages import Pages
 from .preupload_api import PreuploadApi
 from .ref_api import RefApi
 from .repo_api import RepoApi
@@ -62,8 +64,10 @@ def _hub_app(hub: Hub) -> Starlette:
         *PreuploadApi(hub).routes(),
         *CommitApi(hub).routes(),
         *Lfs(hub).routes(),
+        *LfsFilesApi(hub).routes(),
         *XetTokens(hub).routes(),
         *_git_routes(hub),
+        *Pages(hub).routes(),
     ]
     return Starlette(
         routes=routes,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -121,8 +122,9 @@ class RequireToken:
         if scope["type"] == "http" and not scope["path"].startswith(_PUBLIC_PREFIXES):
             try:
                 scope["identity"] = self._tokens.identify(_header(scope, b"authorization"))
+                _refuse_other_sites(scope)
             except HubError as error:
-                _add_challenge(scope["path"], error)
+                _add_challenge(scope, error)
                 await error_response(scope["path"], error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
@@ -147,12 +149,24 @@ def require_visible(identity: Identity, id: RepoId) -> None:
         raise HubError(403, f"Forbidden: this token is not for {id}")
 
 
-def _add_challenge(path: str, error: HubError) -> None:
-    """git and git-lfs look for credentials only when a 401 names the scheme to use."""
+def _add_challenge(scope: Scope, error: HubError) -> None:
+    """git, git-lfs and browsers look for credentials only when a 401 names the scheme to use."""
+    path = scope["path"]
+    if error.status != 401:
+        return
     if is_lfs_path(path):
         error.headers["LFS-Authenticate"] = 'Basic realm="local hub"'
-    if is_lfs_path(path) or is_git_path(path):
+    if is_lfs_path(path) or is_git_path(path) or "text/html" in (_header(scope, b"accept") or ""):
         error.headers["WWW-Authenticate"] = 'Basic realm="local hub"'
+
+
+def _refuse_other_sites(scope: Scope) -> None:
+    """Raise `HubError` 403 for what another site's page sends with a token that a browser keeps."""
+    origin = _header(scope, b"origin")
+    if origin is None or scope["method"] in ("GET", "HEAD"):
+        return
+    if urlsplit(origin).netloc != _header(scope, b"host"):
+        raise HubError(403, "Forbidden: the request comes from another site's page")
 
 
 def _limited(item: Any, user: str) -> tuple[str, Identity]:
