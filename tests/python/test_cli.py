@@ -26,6 +26,7 @@ COMMANDS = [
     "list",
     "pick",
     "promote",
+    "report",
     "results",
     "config",
     "doctor",

@@ -13,7 +13,9 @@ from .config import config_app
 from .doctor import doctor
 from .hub import hub
 from .pick import pick
+from .prune import prune_command
 from .push import push
+from .report import report
 from .results import results_app
 from .revisions import list_command, promote_command
 from .spool import cancel, status, sync
@@ -31,10 +33,11 @@ app = typer.Typer(
         "still change, 130 interrupted."
     ),
 )
-for command in (push, status, sync, cancel, pick, doctor):
+for command in (push, status, sync, cancel, pick, report, doctor):
     app.command()(command)
 app.command("list")(list_command)
 app.command("promote")(promote_command)
+app.command("prune")(prune_command)
 # Its options are the local hub's own, which parses and documents them.
 app.command(
     "hub",

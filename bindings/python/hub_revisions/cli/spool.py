@@ -44,8 +44,8 @@ def status(
     output_dir: OutputArgument, spool_dir: SpoolOption = None, as_json: JsonOption = False
 ) -> None:
     """List the jobs in a spool. Works beside a running training."""
-    spool = _existing_spool(output_dir, spool_dir)
-    contents = _read(spool)
+    spool = existing_spool(output_dir, spool_dir)
+    contents = read_jobs(spool)
     if as_json:
         emit_json({"spool": str(spool), "jobs": contents.records, "problems": contents.problems})
     else:
@@ -66,8 +66,8 @@ def sync(
     Jobs go where they were meant to go, with the token found now, unless --endpoint or HF_ENDPOINT
     says that the Hub has moved. --config and --set are for this run's worker.
     """
-    spool = _existing_spool(output_dir, spool_dir)
-    contents = _read(spool)
+    spool = existing_spool(output_dir, spool_dir)
+    contents = read_jobs(spool)
     pending = [r for r in contents.records if not r.is_final or r.state == "failed"]
     if not pending:
         message(f"nothing to push in {spool}")
@@ -112,7 +112,7 @@ def cancel(
     as_json: JsonOption = False,
 ) -> int:
     """Cancel pending jobs, also those of a running training."""
-    spool = _existing_spool(output_dir, spool_dir)
+    spool = existing_spool(output_dir, spool_dir)
     asked = _core.request_cancel(str(spool), job or "")
     if as_json:
         emit_json({"spool": str(spool), "job": job, "cancelled": asked})
@@ -124,7 +124,8 @@ def cancel(
     return 0
 
 
-def _existing_spool(output_dir: Path, spool_dir: Path | None) -> Path:
+def existing_spool(output_dir: Path, spool_dir: Path | None) -> Path:
+    """The spool of a training's folder. Raises `ConfigError` if there is none."""
     spool = spool_path(output_dir, str(spool_dir) if spool_dir else "")
     if not spool.is_dir():
         raise config_error(
@@ -133,7 +134,8 @@ def _existing_spool(output_dir: Path, spool_dir: Path | None) -> Path:
     return spool
 
 
-def _read(spool: Path) -> SpoolContents:
+def read_jobs(spool: Path) -> SpoolContents:
+    """What a spool holds; what could not be read is told."""
     contents = decode_spool(_core.read_spool(str(spool)))
     for problem in contents.problems:
         message(f"warning: {problem}")
