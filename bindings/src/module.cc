@@ -10,11 +10,12 @@
 
 #include "bindings/src/errors.h"
 #include "bindings/src/interruptible.h"
-#include "plugin/pipeline/revisions.h"
+#include "bindings/src/json_text.h"
+#include "bindings/src/prune.h"
+#include "bindings/src/repository.h"
 #include "plugin/spool/spool.h"
 #include "plugin/types/settings.h"
 #include "plugin/worker/doctor.h"
-#include "plugin/worker/transport.h"
 
 namespace py = pybind11;
 
@@ -25,67 +26,6 @@ void define_worker(py::module_& module);
 namespace {
 
 using nlohmann::json;
-
-std::string dump(const json& value) {
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-json parse_object(const std::string& text) {
-  json value = json::parse(text, nullptr, false);
-  if (value.is_discarded()) raise(make_error(ErrorKind::kConfig, "settings are not valid JSON"));
-  return value;
-}
-
-Settings settings_from(const std::string& text) {
-  return unwrap(parse_settings(parse_object(text)));
-}
-
-json revision_to_json(const RevisionInfo& info) {
-  const RevisionFacts& facts = info.facts;
-  json files = json::array();
-  for (const RevisionFile& file : info.files) {
-    files.push_back({{"path", file.path}, {"size", file.size}, {"lfs", file.lfs}});
-  }
-  return {{"revision", info.name},
-          {"commit", info.commit.hex()},
-          {"managed", !facts.revision.empty()},
-          {"title", info.title},
-          {"time", info.unix_seconds},
-          {"step", facts.step ? json(*facts.step) : json()},
-          {"epoch", facts.epoch ? json(*facts.epoch) : json()},
-          {"metrics", facts.metrics},
-          {"fixes", facts.fixes},
-          {"content_digest", facts.content_digest},
-          {"promoted", facts.promoted},
-          {"files", std::move(files)}};
-}
-
-std::string list(const std::string& settings_text, const std::string& token) {
-  const Settings settings = settings_from(settings_text);
-  auto revisions = interruptible<std::vector<RevisionInfo>>([&](const std::stop_token& stop) {
-    const auto http = make_http(settings, nullptr);
-    Connection connection(*http, make_retry(settings, nullptr), Secret(token));
-    return list_revisions(connection, settings, stop);
-  });
-  json all = json::array();
-  for (const RevisionInfo& info : unwrap(std::move(revisions)))
-    all.push_back(revision_to_json(info));
-  return dump(all);
-}
-
-std::string promote_revision(const std::string& settings_text, const std::string& token,
-                             const std::string& revision, const std::string& branch) {
-  const Settings settings = settings_from(settings_text);
-  const Promotion promotion = unwrap(interruptible<Promotion>([&](const std::stop_token& stop) {
-    const auto http = make_http(settings, nullptr);
-    Connection connection(*http, make_retry(settings, nullptr), Secret(token));
-    return promote(connection, settings, revision, branch, system_clock(), stop);
-  }));
-  return dump({{"branch", promotion.branch},
-               {"revision", promotion.revision},
-               {"commit", promotion.commit.hex()},
-               {"changed", promotion.changed}});
-}
 
 std::string run_doctor(const std::string& settings_text, const std::string& token,
                        const std::string& output_dir) {
@@ -133,6 +73,8 @@ PYBIND11_MODULE(_core, module) {
   module.attr("__version__") = HUBREV_VERSION;
   define_errors(module);
   define_worker(module);
+  define_repository(module);
+  define_prune(module);
   module.def("settings_schema", [] { return std::string(settings_schema()); });
   module.def("default_settings", [] { return dump(default_settings()); });
   module.def(
@@ -149,9 +91,6 @@ PYBIND11_MODULE(_core, module) {
         return unwrap(render_revision(parsed, {parsed.revision, step, epoch, run}));
       },
       py::arg("settings"), py::arg("step"), py::arg("epoch") = py::none(), py::arg("run") = "");
-  module.def("list_revisions", &list, py::arg("settings"), py::arg("token"));
-  module.def("promote", &promote_revision, py::arg("settings"), py::arg("token"),
-             py::arg("revision"), py::arg("branch"));
   module.def("doctor", &run_doctor, py::arg("settings"), py::arg("token"), py::arg("output_dir"));
   module.def("read_spool", &spool_records, py::arg("spool_dir"));
   module.def("request_cancel", &ask_cancel, py::arg("spool_dir"), py::arg("job"));

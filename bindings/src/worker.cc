@@ -10,6 +10,7 @@
 
 #include "bindings/src/errors.h"
 #include "bindings/src/interruptible.h"
+#include "bindings/src/json_text.h"
 
 namespace py = pybind11;
 
@@ -38,10 +39,6 @@ struct ReleasedDelete {
   }
 };
 using Holder = std::unique_ptr<Worker, ReleasedDelete>;
-
-std::string dump(const json& value) {
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
-}
 
 Holder make_worker(const std::string& settings, const std::string& token,
                    const std::string& output_dir, const std::string& endpoint_override) {

@@ -28,16 +28,6 @@ struct CompletedCard {
   std::vector<std::string> warnings;
 };
 
-Result<YamlValue> read_front_matter(const CardText& card) {
-  if (!card.front_matter) return YamlValue::map({});
-  HUBREV_TRY(YamlValue values, parse_yaml(*card.front_matter));
-  if (values.kind == YamlKind::kNull) return YamlValue::map({});
-  if (values.kind != YamlKind::kMap) {
-    return make_error(ErrorKind::kInvalidInput, "the front matter is no mapping");
-  }
-  return values;
-}
-
 // kInvalidInput when no valid card can be made of `bytes`.
 Result<CompletedCard> complete_card(const std::string& bytes, const FixContext& context,
                                     const ModelFacts& facts) {
@@ -48,14 +38,8 @@ Result<CompletedCard> complete_card(const std::string& bytes, const FixContext& 
   CardText text = split_card(bytes);
   HUBREV_TRY(YamlValue existing, read_front_matter(text));
   CardMetadata metadata = complete_metadata(std::move(existing), context, facts);
-  HUBREV_CHECK(check_metadata(metadata.values));
-  const std::string front_matter = write_yaml(metadata.values);
-  // The proof that what readers get is what was checked.
-  HUBREV_TRY(const YamlValue written, parse_yaml(front_matter));
-  if (write_yaml(written) != front_matter) {
-    return make_error(ErrorKind::kInvalidInput, "its front matter does not survive rewriting");
-  }
-  text.body = put_section(text, revision_section(context, facts));
+  HUBREV_TRY(const std::string front_matter, write_front_matter(metadata.values));
+  text.body = put_section(text, CardSection::kRevision, revision_section(context, facts));
   return CompletedCard{join_card(text, front_matter), std::move(metadata.warnings)};
 }
 

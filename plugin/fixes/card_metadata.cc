@@ -178,4 +178,25 @@ Status check_metadata(const YamlValue& metadata) {
   return {};
 }
 
+Result<YamlValue> read_front_matter(const CardText& card) {
+  if (!card.front_matter) return YamlValue::map({});
+  HUBREV_TRY(YamlValue values, parse_yaml(*card.front_matter));
+  if (values.kind == YamlKind::kNull) return YamlValue::map({});
+  if (values.kind != YamlKind::kMap) {
+    return make_error(ErrorKind::kInvalidInput, "the front matter is no mapping");
+  }
+  return values;
+}
+
+Result<std::string> write_front_matter(const YamlValue& metadata) {
+  HUBREV_CHECK(check_metadata(metadata));
+  std::string text = write_yaml(metadata);
+  // The proof that what readers get is what was checked.
+  HUBREV_TRY(const YamlValue written, parse_yaml(text));
+  if (write_yaml(written) != text) {
+    return make_error(ErrorKind::kInvalidInput, "its front matter does not survive rewriting");
+  }
+  return text;
+}
+
 }  // namespace hubrev

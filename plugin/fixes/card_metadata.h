@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "plugin/base/result.h"
+#include "plugin/fixes/card_text.h"
 #include "plugin/fixes/fix.h"
 #include "plugin/fixes/model_facts.h"
 #include "plugin/fixes/yaml_value.h"
@@ -23,6 +24,12 @@ CardMetadata complete_metadata(YamlValue existing, const FixContext& context,
 
 // What the Hub refuses in front matter, as far as it can be known without asking it. kInvalidInput.
 Status check_metadata(const YamlValue& metadata);
+
+// The card's front matter as a map, empty where there is none. kInvalidInput for what is no map.
+Result<YamlValue> read_front_matter(const CardText& card);
+
+// Checked, and proven to read back as it was meant. kInvalidInput for what the Hub would refuse.
+Result<std::string> write_front_matter(const YamlValue& metadata);
 
 // Whether `name` has the form of a Hub repository id and does not look like a folder of a trainer.
 bool is_model_id(const std::string& name);

@@ -5,8 +5,20 @@
 namespace hubrev {
 namespace {
 
-constexpr std::string_view kSectionBegin = "<!-- hub-revisions: begin -->";
-constexpr std::string_view kSectionEnd = "<!-- hub-revisions: end -->";
+struct Marks {
+  std::string_view begin;
+  std::string_view end;
+};
+
+constexpr Marks marks_of(CardSection section) {
+  switch (section) {
+    case CardSection::kRevision:
+      return {"<!-- hub-revisions: begin -->", "<!-- hub-revisions: end -->"};
+    case CardSection::kChoice:
+      break;
+  }
+  return {"<!-- hub-revisions choice: begin -->", "<!-- hub-revisions choice: end -->"};
+}
 
 // One line and what follows it.
 struct Line {
@@ -44,12 +56,12 @@ struct Span {
 };
 
 // Our section, markers included. A begin without an end, or the reverse, is somebody's text.
-std::optional<Span> find_section(std::string_view body) {
-  std::size_t end = body.find(kSectionEnd);
+std::optional<Span> find_section(std::string_view body, const Marks& marks) {
+  std::size_t end = body.find(marks.end);
   while (end != std::string_view::npos) {
-    const std::size_t begin = body.rfind(kSectionBegin, end);
-    if (begin != std::string_view::npos) return Span{begin, end + kSectionEnd.size()};
-    end = body.find(kSectionEnd, end + 1);
+    const std::size_t begin = body.rfind(marks.begin, end);
+    if (begin != std::string_view::npos) return Span{begin, end + marks.end.size()};
+    end = body.find(marks.end, end + 1);
   }
   return std::nullopt;
 }
@@ -85,12 +97,13 @@ std::string join_card(const CardText& card, std::string_view front_matter) {
   return with_line_ends(head, card.line_end) + card.body;
 }
 
-std::string put_section(const CardText& card, std::string_view section) {
+std::string put_section(const CardText& card, CardSection section, std::string_view text) {
+  const Marks marks = marks_of(section);
   const std::string marked = with_line_ends(
-      std::string(kSectionBegin) + "\n" + std::string(section) + std::string(kSectionEnd),
+      std::string(marks.begin) + "\n" + std::string(text) + std::string(marks.end),
       card.line_end);
   std::string body = card.body;
-  if (const auto span = find_section(body)) {
+  if (const auto span = find_section(body, marks)) {
     return body.replace(span->begin, span->end - span->begin, marked);
   }
   if (!body.empty() && !body.ends_with('\n')) body += card.line_end;

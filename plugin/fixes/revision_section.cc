@@ -10,20 +10,6 @@ namespace {
 
 constexpr std::string_view kDefaultEndpoint = "https://huggingface.co";
 
-// Text for a table cell: on one line, and nothing that ends the cell or opens markup.
-std::string cell(std::string_view raw) {
-  std::string out;
-  for (const char c : printable(raw)) {
-    if (c == '|' || c == '\\' || c == '`' || c == '*' || c == '[' || c == ']') out += '\\';
-    if (c == '<') {
-      out += "&lt;";
-    } else {
-      out += c == '\n' || c == '\t' ? ' ' : c;
-    }
-  }
-  return out;
-}
-
 // A Python string literal.
 std::string python_string(std::string_view raw) {
   std::string out = "\"";
@@ -37,7 +23,7 @@ std::string python_string(std::string_view raw) {
 std::string table(const FixContext& context) {
   std::string rows;
   const auto row = [&](std::string_view name, const std::string& value) {
-    rows += "| " + cell(name) + " | " + value + " |\n";
+    rows += "| " + table_cell(name) + " | " + value + " |\n";
   };
   if (context.step) row("step", std::to_string(*context.step));
   if (context.epoch && std::isfinite(*context.epoch)) row("epoch", float_text(*context.epoch));

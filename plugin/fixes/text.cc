@@ -46,6 +46,19 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+std::string table_cell(std::string_view text) {
+  std::string out;
+  for (const char c : printable(text)) {
+    if (c == '|' || c == '\\' || c == '`' || c == '*' || c == '[' || c == ']') out += '\\';
+    if (c == '<') {
+      out += "&lt;";
+    } else {
+      out += c == '\n' || c == '\t' ? ' ' : c;
+    }
+  }
+  return out;
+}
+
 bool is_text(std::string_view bytes) {
   for (std::size_t at = 0; at < bytes.size();) {
     const std::size_t before = at;

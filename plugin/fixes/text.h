@@ -20,6 +20,9 @@ void append_utf8(std::string& out, char32_t point);
 // kReplacement.
 std::string printable(std::string_view text);
 
+// For a cell of a Markdown table: on one line, and nothing that ends the cell or opens markup.
+std::string table_cell(std::string_view text);
+
 // UTF-8 without NUL bytes.
 bool is_text(std::string_view bytes);
 

@@ -8,15 +8,21 @@
 
 #include "plugin/git/git_error.h"
 #include "plugin/git/git_handles.h"
+#include "plugin/git/read_commit.h"
 
 namespace hubrev {
 namespace {
 
 constexpr std::size_t kMaxDepth = 64;  // bounds the recursion over folders
 
+struct Blob {
+  git_oid id{};
+  git_filemode_t mode = GIT_FILEMODE_BLOB;
+};
+
 // A folder on its way to a tree object.
 struct Folder {
-  std::map<std::string, std::variant<git_oid, Folder>, std::less<>> entries;
+  std::map<std::string, std::variant<Blob, Folder>, std::less<>> entries;
 };
 
 Error bad_path(std::string_view path, std::string_view why) {
@@ -49,18 +55,18 @@ Result<std::vector<std::string_view>> split_path(std::string_view path) {
   return parts;
 }
 
-Status place(Folder& root, const GitBlob& file, const git_oid& blob) {
-  HUBREV_TRY(const std::vector<std::string_view> parts, split_path(file.path));
+Status place(Folder& root, const std::string& path, const Blob& blob) {
+  HUBREV_TRY(const std::vector<std::string_view> parts, split_path(path));
   Folder* folder = &root;
   for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
     auto& entry = folder->entries.try_emplace(std::string(parts[i]), Folder()).first->second;
     folder = std::get_if<Folder>(&entry);
-    if (folder == nullptr) return bad_path(file.path, "one of its folders is also a file");
+    if (folder == nullptr) return bad_path(path, "one of its folders is also a file");
   }
   const auto [at, added] = folder->entries.try_emplace(std::string(parts.back()), blob);
   if (added) return {};
-  const bool twice = std::holds_alternative<git_oid>(at->second);
-  return bad_path(file.path, twice ? "it is given twice" : "it is also a folder");
+  const bool twice = std::holds_alternative<Blob>(at->second);
+  return bad_path(path, twice ? "it is given twice" : "it is also a folder");
 }
 
 // git's order of entries is the tree builder's business.
@@ -75,7 +81,8 @@ Result<git_oid> write_tree(Repository& repository, const Folder& folder) {
       HUBREV_TRY(id, write_tree(repository, *child));
       mode = GIT_FILEMODE_TREE;
     } else {
-      id = std::get<git_oid>(entry);
+      id = std::get<Blob>(entry).id;
+      mode = std::get<Blob>(entry).mode;
     }
     const int code = git_treebuilder_insert(nullptr, builder.get(), name.c_str(), &id, mode);
     if (code < 0) return bad_path(name, git_error(code, "libgit2 refuses it").message);
@@ -98,9 +105,22 @@ Result<SignatureHandle> make_signature(const Signature& signature) {
   return handle;
 }
 
-Result<GitId> write_commit(Repository& repository, const git_tree* tree,
+Result<Blob> write_blob(Repository& repository, const std::string& path,
+                        const std::string& bytes) {
+  Blob blob;
+  HUBREV_CHECK(git_check(
+      git_blob_create_from_buffer(&blob.id, repository.handle(), bytes.data(), bytes.size()),
+      "writing " + path));
+  return blob;
+}
+
+Result<GitId> write_commit(Repository& repository, const Folder& root,
                            std::vector<const git_commit*> parents, const std::string& message,
                            const Signature& signature) {
+  HUBREV_TRY(const git_oid tree_oid, write_tree(repository, root));
+  TreeHandle tree;
+  HUBREV_CHECK(git_check(git_tree_lookup(out(tree), repository.handle(), &tree_oid),
+                         "reading the new tree"));
   if (message.find('\0') != std::string::npos) {
     return make_error(ErrorKind::kInvalidInput, "a commit message cannot hold a NUL byte");
   }
@@ -108,7 +128,7 @@ Result<GitId> write_commit(Repository& repository, const git_tree* tree,
   git_oid id{};
   HUBREV_CHECK(
       git_check(git_commit_create(&id, repository.handle(), nullptr, author.get(), author.get(),
-                                  nullptr, message.c_str(), tree, parents.size(), parents.data()),
+                                  nullptr, message.c_str(), tree.get(), parents.size(), parents.data()),
                 "writing a commit"));
   return to_id(id);
 }
@@ -126,26 +146,30 @@ Result<CommitHandle> find_commit(Repository& repository, const GitId& id) {
 Result<GitId> write_root_commit(Repository& repository, const CommitContent& content) {
   Folder root;
   for (const GitBlob& file : content.files) {
-    git_oid blob{};
-    HUBREV_CHECK(git_check(git_blob_create_from_buffer(&blob, repository.handle(),
-                                                       file.bytes.data(), file.bytes.size()),
-                           "writing " + file.path));
-    HUBREV_CHECK(place(root, file, blob));
+    HUBREV_TRY(const Blob blob, write_blob(repository, file.path, file.bytes));
+    HUBREV_CHECK(place(root, file.path, blob));
   }
-  HUBREV_TRY(const git_oid tree_oid, write_tree(repository, root));
-  TreeHandle tree;
-  HUBREV_CHECK(git_check(git_tree_lookup(out(tree), repository.handle(), &tree_oid),
-                         "reading the new tree"));
-  return write_commit(repository, tree.get(), {}, content.message, content.signature);
+  return write_commit(repository, root, {}, content.message, content.signature);
 }
 
-Result<GitId> write_commit_with_tree_of(Repository& repository, const GitId& tree_of,
-                                        const std::vector<GitId>& parents,
-                                        const std::string& message, const Signature& signature) {
-  HUBREV_TRY(const CommitHandle source, find_commit(repository, tree_of));
-  TreeHandle tree;
-  HUBREV_CHECK(
-      git_check(git_commit_tree(out(tree), source.get()), "reading the tree of " + tree_of.hex()));
+Result<GitId> write_changed_commit(Repository& repository, const std::optional<GitId>& base,
+                                   const std::vector<FileChange>& changes,
+                                   const std::vector<GitId>& parents, const std::string& message,
+                                   const Signature& signature) {
+  std::map<std::string, Blob> files;
+  if (base) {
+    HUBREV_TRY(const CommitInfo info, read_commit(repository, *base));
+    for (const TreeFile& file : info.files) {
+      files[file.path] = Blob{to_oid(file.id), static_cast<git_filemode_t>(file.mode)};
+    }
+  }
+  for (const FileChange& change : changes) {
+    files.erase(change.path);
+    if (!change.bytes) continue;
+    HUBREV_TRY(files[change.path], write_blob(repository, change.path, *change.bytes));
+  }
+  Folder root;
+  for (const auto& [path, blob] : files) HUBREV_CHECK(place(root, path, blob));
   std::vector<CommitHandle> handles;
   std::vector<const git_commit*> raw;
   for (const GitId& parent : parents) {
@@ -153,7 +177,7 @@ Result<GitId> write_commit_with_tree_of(Repository& repository, const GitId& tre
     raw.push_back(handle.get());
     handles.push_back(std::move(handle));
   }
-  return write_commit(repository, tree.get(), std::move(raw), message, signature);
+  return write_commit(repository, root, std::move(raw), message, signature);
 }
 
 Result<GitId> tree_id(Repository& repository, const GitId& commit) {

@@ -2,6 +2,7 @@
 // Writes commits into a scratch repository. Local and deterministic: the same arguments give the
 // same id, in any process, at any time.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,11 +18,18 @@ namespace hubrev {
 // '.', '..', '.git', absolute, twice, both file and folder) and an unusable signature or message.
 Result<GitId> write_root_commit(Repository& repository, const CommitContent& content);
 
-// A commit with the tree of `tree_of` and the given parents, in order: what a promotion pushes.
-// kNotFound when one of the commits is not in the repository (fetch it first).
-Result<GitId> write_commit_with_tree_of(Repository& repository, const GitId& tree_of,
-                                        const std::vector<GitId>& parents,
-                                        const std::string& message, const Signature& signature);
+struct FileChange {
+  std::string path;
+  std::optional<std::string> bytes;  // nullopt: the file goes, if it is there
+};
+
+// A commit with the given parents, in order, whose tree is that of `base` (empty without one) after
+// the changes; a changed file gets mode 100644. kNotFound when one of the commits is not in the
+// repository (fetch it first); kInvalidInput as above.
+Result<GitId> write_changed_commit(Repository& repository, const std::optional<GitId>& base,
+                                   const std::vector<FileChange>& changes,
+                                   const std::vector<GitId>& parents, const std::string& message,
+                                   const Signature& signature);
 
 // The tree of a commit; kNotFound when the commit is not in the repository.
 Result<GitId> tree_id(Repository& repository, const GitId& commit);

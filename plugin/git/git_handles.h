@@ -23,10 +23,12 @@ template <typename T, auto kFree>
 using GitHandle = std::unique_ptr<T, GitFree<kFree>>;
 
 using CommitHandle = GitHandle<git_commit, git_commit_free>;
+using ObjectHandle = GitHandle<git_object, git_object_free>;
 using OdbHandle = GitHandle<git_odb, git_odb_free>;
 using BlobHandle = GitHandle<git_blob, git_blob_free>;
 using ReferenceHandle = GitHandle<git_reference, git_reference_free>;
 using RemoteHandle = GitHandle<git_remote, git_remote_free>;
+using RevisionWalkHandle = GitHandle<git_revwalk, git_revwalk_free>;
 using SignatureHandle = GitHandle<git_signature, git_signature_free>;
 using TreeHandle = GitHandle<git_tree, git_tree_free>;
 using TreeBuilderHandle = GitHandle<git_treebuilder, git_treebuilder_free>;

@@ -31,18 +31,21 @@ bool says_ref_moved(std::string_view status) {
                      [&](std::string_view words) { return contains(status, words); });
 }
 
-// One attempt at a push, and what libgit2's callbacks learnt during it.
+// One attempt at a push, and what libgit2's callbacks learnt during it. As in git's own protocol, a
+// zero PushRequest::commit is a ref that is not there: pushing it deletes the ref.
 class PushAttempt final : public Exchange {
  public:
   PushAttempt(const Repository& repository, const Remote& remote, const PushRequest& request,
               const std::stop_token& stop)
-      : Exchange(repository, remote, stop, "pushing to"), request_(request) {}
+      : Exchange(repository, remote, stop,
+                 request.commit == GitId() ? "deleting in" : "pushing to"),
+        request_(request) {}
 
   // The remote's refs are known, nothing is sent yet. An Error ends the push.
   Status negotiate(const git_push_update& update) {
     const GitId current = to_id(update.src);
     if (current != GitId()) previous_ = current;
-    if (previous_ == request_.commit) {
+    if (current == request_.commit) {
       already_there_ = true;  // outcome() looks at this before it looks at any Error
       return make_error(ErrorKind::kConflict, "nothing to push");
     }
@@ -150,37 +153,55 @@ Result<PushOutcome> push_once(Repository& repository, const Remote& remote,
   options.follow_redirects = GIT_REMOTE_REDIRECT_NONE;
   // '+' because libgit2 would otherwise want the remote's old commit here; what may be replaced is
   // decided in negotiate(), and the server compares with the value seen there.
-  std::string refspec = std::string("+") + kLocalRef + ":" + request.ref;
+  const std::string source = request.commit == GitId() ? "" : std::string("+") + kLocalRef;
+  std::string refspec = source + ":" + request.ref;
   char* pointer = refspec.data();
   const git_strarray array{&pointer, 1};
   const int code = git_remote_push(handle.get(), &array, &options);
   return attempt.outcome(code);
 }
 
-Status check_request(Repository& repository, const PushRequest& request) {
+Status check_ref(const std::string& ref) {
   int valid = 0;
-  git_reference_name_is_valid(&valid, request.ref.c_str());
-  if (valid == 0 || !request.ref.starts_with("refs/")) {
-    return make_error(ErrorKind::kInvalidInput,
-                      "'" + request.ref + "' is not a full ref name such as refs/heads/main");
-  }
-  const git_oid oid = to_oid(request.commit);
+  git_reference_name_is_valid(&valid, ref.c_str());
+  if (valid != 0 && ref.starts_with("refs/")) return {};
+  return make_error(ErrorKind::kInvalidInput,
+                    "'" + ref + "' is not a full ref name such as refs/heads/main");
+}
+
+Status name_commit(Repository& repository, const GitId& id) {
+  const git_oid oid = to_oid(id);
   CommitHandle commit;
   HUBREV_CHECK(git_check(git_commit_lookup(out(commit), repository.handle(), &oid),
-                         "looking for commit " + request.commit.hex()));
+                         "looking for commit " + id.hex()));
   ReferenceHandle reference;
   return git_check(git_reference_create(out(reference), repository.handle(), kLocalRef, &oid,
                                         /*force=*/1, nullptr),
-                   "naming commit " + request.commit.hex());
+                   "naming commit " + id.hex());
 }
 
 }  // namespace
 
 Result<PushOutcome> push(Repository& repository, const Remote& remote, const PushRequest& request,
                          const std::stop_token& stop) {
-  HUBREV_CHECK(check_request(repository, request));
+  HUBREV_CHECK(check_ref(request.ref));
+  HUBREV_CHECK(name_commit(repository, request.commit));
   return with_retry(remote.retry, stop,
                     [&] { return push_once(repository, remote, request, stop); });
+}
+
+Result<DeleteResult> delete_ref(Repository& repository, const Remote& remote,
+                                const std::string& ref, const GitId& expected,
+                                const std::stop_token& stop) {
+  HUBREV_CHECK(check_ref(ref));
+  PushRequest request;
+  request.ref = ref;
+  request.expected = expected;
+  HUBREV_TRY(const PushOutcome outcome, with_retry(remote.retry, stop, [&] {
+               return push_once(repository, remote, request, stop);
+             }));
+  return outcome.result == PushResult::kAlreadyThere ? DeleteResult::kAlreadyGone
+                                                     : DeleteResult::kDeleted;
 }
 
 }  // namespace hubrev

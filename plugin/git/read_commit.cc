@@ -65,6 +65,7 @@ class TreeReader {
     TreeFile file;
     file.path = path;
     file.mode = static_cast<std::uint32_t>(git_tree_entry_filemode(&entry));
+    file.id = to_id(*git_tree_entry_id(&entry));
     if (git_tree_entry_type(&entry) == GIT_OBJECT_BLOB) {
       const git_oid* id = git_tree_entry_id(&entry);
       std::size_t size = 0;
@@ -101,10 +102,35 @@ Result<CommitInfo> read_commit(Repository& repository, const GitId& commit) {
   info.id = commit;
   if (const char* message = git_commit_message(handle.get())) info.message = message;
   info.unix_seconds = git_commit_time(handle.get());
+  for (unsigned i = 0; i < git_commit_parentcount(handle.get()); ++i) {
+    info.parents.push_back(to_id(*git_commit_parent_id(handle.get(), i)));
+  }
   HUBREV_TRY(TreeReader reader, TreeReader::open(repository));
   HUBREV_CHECK(reader.read(*git_commit_tree_id(handle.get()), "", 1));
   info.files = reader.take();
   return info;
+}
+
+Result<GitId> peel_to_commit(Repository& repository, const GitId& id) {
+  const git_oid oid = to_oid(id);
+  ObjectHandle object;
+  HUBREV_CHECK(
+      git_check(git_object_lookup(out(object), repository.handle(), &oid, GIT_OBJECT_ANY),
+                "looking for " + id.hex()));
+  ObjectHandle commit;
+  if (git_object_peel(out(commit), object.get(), GIT_OBJECT_COMMIT) < 0) {
+    return make_error(ErrorKind::kNotFound, id.hex() + " leads to no commit");
+  }
+  return to_id(*git_object_id(commit.get()));
+}
+
+Result<std::string> read_blob(Repository& repository, const GitId& id) {
+  const git_oid oid = to_oid(id);
+  BlobHandle blob;
+  HUBREV_CHECK(git_check(git_blob_lookup(out(blob), repository.handle(), &oid),
+                         "reading blob " + id.hex()));
+  return std::string(static_cast<const char*>(git_blob_rawcontent(blob.get())),
+                     static_cast<std::size_t>(git_blob_rawsize(blob.get())));
 }
 
 }  // namespace hubrev

@@ -1,6 +1,7 @@
 #pragma once
-// What is done with a remote repository: list its refs, fetch, push. Smart HTTP, protocol version 0
-// (git's Documentation/gitprotocol-http and gitprotocol-pack), over the caller's HttpClient.
+// What is done with a remote repository: list its refs, fetch, push, delete a ref. Smart HTTP,
+// protocol version 0 (git's Documentation/gitprotocol-http and gitprotocol-pack), over the caller's
+// HttpClient.
 //
 // All calls block, belong to the Repository's thread, repeat as a whole under Remote::retry, and
 // touch the remote no more once `stop` is requested (kCancelled).
@@ -70,5 +71,13 @@ struct PushOutcome {
 // when the token may not write.
 Result<PushOutcome> push(Repository& repository, const Remote& remote, const PushRequest& request,
                          const std::stop_token& stop);
+
+enum class DeleteResult { kDeleted, kAlreadyGone };
+
+// Removes the remote ref, if it still is `expected`; else kConflict, and the server compares too. A
+// ref that is not there is a success. Errors as of push().
+Result<DeleteResult> delete_ref(Repository& repository, const Remote& remote,
+                                const std::string& ref, const GitId& expected,
+                                const std::stop_token& stop);
 
 }  // namespace hubrev

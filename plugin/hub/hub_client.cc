@@ -1,128 +1,14 @@
 #include "plugin/hub/hub_client.h"
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "plugin/hub/hub_answer.h"
+#include "plugin/hub/hub_request.h"
 
 namespace hubrev {
 namespace {
 
 using nlohmann::json;
-
-Error not_a_hub(const HubConnection& connection, std::string_view what) {
-  return make_error(ErrorKind::kRejected,
-                    std::string(what) + ": the answer of " + connection.endpoint +
-                        " is not one of a Hub; check 'endpoint' or HF_ENDPOINT");
-}
-
-// ---- what went wrong, in a user's words -----------------------------------------------------
-
-Error with_message(Error error, const std::string& advice) {
-  error.message = advice + " (" + error.message + ")";
-  return error;
-}
-
-Status require_token(const HubConnection& connection) {
-  if (!connection.token.empty()) return {};
-  return make_error(ErrorKind::kAuth, "no token for " + url_host(connection.endpoint) +
-                                          "; set HF_TOKEN to a token with write access");
-}
-
-// A failed answer about a repository (or about nothing but the token: repo_id "").
-Error refusal(const HubConnection& connection, const HttpResponse& response,
-              const std::string& repo_id, std::string_view what) {
-  Error error = error_from_response(response, what);
-  const std::string host = url_host(connection.endpoint);
-  if (response.status == 401 && connection.token.empty()) {
-    return with_message(std::move(error),
-                        repo_id + " is private or not there; set HF_TOKEN to read it from " + host);
-  }
-  if (response.status == 401) {
-    return with_message(std::move(error), "the token was refused by " + host +
-                                              "; set HF_TOKEN to a token with write access");
-  }
-  if (response.status == 403 && !repo_id.empty()) {
-    return with_message(std::move(error), "the token may not write to " + repo_id +
-                                              "; use a token with write access");
-  }
-  if (response.status == 404 && !repo_id.empty()) {
-    return with_message(std::move(error), "no repository " + repo_id + " on " + host +
-                                              ", or the token may not see it; check 'repo_id'");
-  }
-  return error;
-}
-
-Error unreachable(const HubConnection& connection, Error error) {
-  if (error.http_status != 0) return error;
-  const std::string endpoint = display_url(connection.endpoint);
-  if (error.kind == ErrorKind::kRejected) {  // a certificate, a redirect: it names its own remedy
-    error.message = "cannot talk to " + endpoint + " (" + error.message + ")";
-  }
-  if (error.kind == ErrorKind::kNetwork || error.kind == ErrorKind::kTimeout ||
-      error.kind == ErrorKind::kConfig) {
-    error.message =
-        "cannot reach " + endpoint + " (" + error.message + "); check 'endpoint' or HF_ENDPOINT";
-  }
-  return error;
-}
-
-// ---- sending --------------------------------------------------------------------------------
-
-HttpRequest api_request(const HubConnection& connection, std::string method,
-                        const std::string& path) {
-  HttpRequest request;
-  request.method = std::move(method);
-  request.url = connection.endpoint + "/api" + path;
-  request.headers = {{"Accept", "application/json"}};
-  if (!connection.token.empty()) {
-    request.credential = Credential{AuthScheme::kBearer, connection.token};
-  }
-  return request;
-}
-
-HttpRequest json_post(const HubConnection& connection, const std::string& path, const json& body) {
-  HttpRequest request = api_request(connection, "POST", path);
-  request.headers.emplace_back("Content-Type", "application/json");
-  request.body = Source::from_bytes(body.dump(-1, ' ', false, json::error_handler_t::replace));
-  return request;
-}
-
-// "/models/<namespace>/<name>", each part encoded.
-std::string model_path(const std::string& repo_id) {
-  std::string path = "/models";
-  for (std::size_t begin = 0; begin <= repo_id.size();) {
-    const std::size_t end = std::min(repo_id.find('/', begin), repo_id.size());
-    path += "/" + percent_encode(std::string_view(repo_id).substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return path;
-}
-
-// "another conflicting operation is in progress": a lock held while one of the user's repositories
-// is created. The status is the one of "exists already", the meaning is "try again".
-bool is_create_lock(const HttpResponse& response) {
-  const std::string_view header = response.header("x-error-message");
-  constexpr std::string_view kWords = "conflicting operation is in progress";
-  return response.status == 409 && (response.body.find(kWords) != std::string::npos ||
-                                    header.find(kWords) != std::string_view::npos);
-}
-
-// The answer, whatever its status, unless another attempt may bring a different one.
-Result<HttpResponse> call(const HubConnection& connection, const HttpRequest& request,
-                          std::string_view what, const std::stop_token& stop) {
-  auto answer = with_retry(connection.retry, stop, [&]() -> Result<HttpResponse> {
-    HUBREV_TRY(HttpResponse response, connection.http->send(request, stop));
-    if (is_success(response)) return response;
-    Error error = error_from_response(response, what);
-    if (is_create_lock(response)) error.kind = ErrorKind::kServer;
-    if (retryable(error.kind)) return error;
-    return response;
-  });
-  if (!answer.ok()) return unreachable(connection, std::move(answer).error());
-  return answer;
-}
 
 json create_body(const std::string& repo_id, Visibility visibility) {
   const std::size_t slash = repo_id.find('/');
@@ -141,7 +27,7 @@ Result<Identity> whoami(const HubConnection& connection, const std::stop_token& 
   const std::string what = "asking who the token belongs to";
   HUBREV_CHECK(require_token(connection));
   HUBREV_TRY(const HttpResponse response,
-             call(connection, api_request(connection, "GET", "/whoami-v2"), what, stop));
+             call_hub(connection, api_request(connection, "GET", "/whoami-v2"), what, stop));
   if (!is_success(response)) return refusal(connection, response, "", what);
   const json answer = parse_answer(response);
   Identity identity;
@@ -175,13 +61,14 @@ Status create_repository(const HubConnection& connection, const std::string& rep
   HUBREV_CHECK(require_token(connection));
   const HttpRequest request =
       json_post(connection, "/repos/create", create_body(repo_id, visibility));
-  HUBREV_TRY(const HttpResponse response, call(connection, request, what, stop));
+  HUBREV_TRY(const HttpResponse response, call_hub(connection, request, what, stop));
   if (is_success(response) || response.status == 409) return {};
   // 401: a token without the right to create; 402: no paid plan; 403: no right in this namespace.
   // None of them matters when the repository is there.
   if (response.status == 401 || response.status == 402 || response.status == 403) {
-    HUBREV_TRY(const HttpResponse seen,
-               call(connection, api_request(connection, "GET", model_path(repo_id)), what, stop));
+    HUBREV_TRY(
+        const HttpResponse seen,
+        call_hub(connection, api_request(connection, "GET", model_path(repo_id)), what, stop));
     if (is_success(seen)) return {};
   }
   if (response.status == 404) {
@@ -198,10 +85,8 @@ Status check_write_access(const HubConnection& connection, const std::string& re
   HUBREV_CHECK(require_token(connection));
   const HttpRequest request =
       api_request(connection, "GET", model_path(repo_id) + "/auth-check/write");
-  HUBREV_TRY(const HttpResponse response, call(connection, request, what, stop));
-  // A 404 without an error code is about the route, not about the repository.
-  const bool no_route = response.status == 404 && response.header("x-error-code").empty();
-  if (is_success(response) || no_route) return {};
+  HUBREV_TRY(const HttpResponse response, call_hub(connection, request, what, stop));
+  if (is_success(response) || has_no_route(response)) return {};
   return refusal(connection, response, repo_id, what);
 }
 
@@ -212,7 +97,7 @@ Result<std::optional<GitId>> resolve_revision(const HubConnection& connection,
   const std::string what = "resolving revision " + revision + " of " + repo_id;
   const std::string path = model_path(repo_id) + "/revision/" + percent_encode(revision);
   HUBREV_TRY(const HttpResponse response,
-             call(connection, api_request(connection, "GET", path), what, stop));
+             call_hub(connection, api_request(connection, "GET", path), what, stop));
   if (response.status == 404 && response.header("x-error-code") != "RepoNotFound") {
     return std::optional<GitId>();
   }
@@ -227,7 +112,7 @@ Result<Provider> detect_provider(const HubConnection& connection, const std::sto
   const std::string endpoint = display_url(connection.endpoint);
   const std::string what = "asking " + endpoint + " whether it is a Hub";
   HUBREV_TRY(const HttpResponse response,
-             call(connection, api_request(connection, "GET", "/whoami-v2"), what, stop));
+             call_hub(connection, api_request(connection, "GET", "/whoami-v2"), what, stop));
   if (is_hub_answer(response)) return Provider::kHub;
   if (is_git_server_answer(response)) return Provider::kGit;
   Error error = error_from_response(response, what);
@@ -243,7 +128,7 @@ Result<std::vector<std::string>> validate_card(const HubConnection& connection,
   const std::string what = "validating README.md";
   const HttpRequest request =
       json_post(connection, "/validate-yaml", {{"content", readme}, {"repoType", "model"}});
-  HUBREV_TRY(const HttpResponse response, call(connection, request, what, stop));
+  HUBREV_TRY(const HttpResponse response, call_hub(connection, request, what, stop));
   if (response.status == 404) return std::vector<std::string>();
   if (!is_success(response)) return refusal(connection, response, "", what);
   const json answer = parse_answer(response);

@@ -4,6 +4,7 @@ All functions release the GIL while they work. Structured values cross as JSON t
 one definition of each (the C++ one); `hub_revisions._native` decodes them.
 """
 
+from collections.abc import Mapping
 from typing import final
 
 __version__: str
@@ -35,19 +36,70 @@ def check_settings(settings: str, origin: str) -> None:
 def render_revision(settings: str, step: int, epoch: float | None = None, run: str = "") -> str:
     """The revision's name by the settings' template; ConfigError if it is not valid."""
 
-def list_revisions(settings: str, token: str) -> str:
-    """JSON array, one object per branch of the repository, read from the repository itself.
+def read_repository(settings: str, token: str) -> str:
+    """JSON object of what the repository holds, read from its branches and tags; no weights.
 
-    Keys: revision, commit, managed (made by hub-revisions), title, time (unix seconds), step,
-    epoch, metrics (object), fixes (array of text), content_digest, promoted (the revision that this
-    branch was made equal to, or ""), files (array of {path, size, lfs}).
+    Keys: repo_id (full), revisions (array), tags (object: commit by name), records (object: text by
+    path, of the branch 'evaluations'), records_commit ("" without that branch). Of a revision:
+    revision (the branch), commit, published_as ("" if it is not one of ours), title, time (unix
+    seconds), step, epoch, metrics (object), fixes (array of text), content_digest, promoted (the
+    revision that this branch was made equal to, or ""), parents (array of commits), files (array of
+    {path, size, oid}; oid is "" for what is no LFS object).
     """
 
-def promote(settings: str, token: str, revision: str, branch: str) -> str:
-    """Make `branch`'s tree equal to `revision`'s in one new commit with both as parents.
+def read_files(settings: str, token: str, revision: str, paths: list[str]) -> dict[str, bytes]:
+    """Files that git stores itself, of a branch or of a commit that a branch has, by path.
 
-    Returns a JSON object: branch, revision, commit, changed (false when the trees were equal
-    already).
+    Those that are not there are left out.
+    """
+
+def commit_files(
+    settings: str, token: str, branch: str, files: Mapping[str, str | bytes | None], message: str
+) -> str:
+    """Add, replace or remove (None) files in one commit on top of a branch.
+
+    What others push meanwhile is kept. JSON object: commit, changed (false if it was so already).
+    """
+
+def promote(
+    settings: str,
+    token: str,
+    revision: str,
+    branch: str,
+    commit: str = "",
+    files: Mapping[str, str | bytes | None] = ...,
+) -> str:
+    """Give `branch` the files of `revision`, changed by `files`, in one commit with both as parents.
+
+    Of kind conflict if the revision no longer has `commit` (if given), or somebody moved the branch
+    meanwhile. JSON object: target, revision, commit, changed (false when it was so already).
+    """
+
+def tag_revision(settings: str, token: str, revision: str, tag: str, commit: str = "") -> str:
+    """Give the tag the commit of `revision`, wherever it was before; as `promote`."""
+
+def move_pointers(settings: str, token: str, pointers: Mapping[str, str]) -> str:
+    """Move branches that only point to revisions to these commits.
+
+    Of kind conflict for a branch that holds something of its own. JSON array, as of `promote`.
+    """
+
+def card_with_choice(card: str, choice: str) -> str:
+    """A promoted revision's README.md with what evaluations found, and why it was chosen.
+
+    `choice` is a JSON object: revision, chart (an image's path, or ""), rows (array of [name,
+    text]), scores (array of {dataset, url, metrics: array of [name, value]}).
+    """
+
+def prune(settings: str, token: str, request: str) -> str:
+    """Delete revisions, each if it still is at its commit and nothing else needs it.
+
+    `request` is a JSON object: revisions (array of {revision, commit}), purge ("keep" or "purge":
+    what becomes of large files that no commit refers to any more), mode ("plan" or "apply").
+
+    Returns a JSON object: revisions (array of {revision, commit, verdict, reason}; the verdict is
+    "deleted", "gone" or "kept", for the reason), files {objects, bytes, young_objects, young_bytes,
+    problem}.
     """
 
 def doctor(settings: str, token: str, output_dir: str) -> str:

@@ -114,25 +114,34 @@ class JobRecord:
 
 @dataclass(frozen=True)
 class RevisionFile:
-    """One file of a revision; `size` in bytes is the real one for LFS files too."""
+    """One file of a revision; `size` in bytes is the real one for LFS files too.
+
+    `oid` is an LFS object's SHA-256, and empty for what git stores itself.
+    """
 
     path: str
     size: int
-    lfs: bool
+    oid: str
+
+    @property
+    def lfs(self) -> bool:
+        """Whether its content is an LFS object."""
+        return bool(self.oid)
 
 
 @dataclass(frozen=True)
 class Revision:
     """One branch of a repository, read from the repository itself.
 
-    `managed`: made by hub-revisions, so that step, epoch and metrics can be known. `time` is the
-    commit's, in unix seconds. `promoted` is the revision that this branch was made equal to, if it
-    was. `content_digest` is 'sha256:...' over the digests of its files.
+    `published_as` is the name that hub-revisions published its commit under, empty for a commit of
+    somebody else; only with one can step, epoch and metrics be known. `time` is the commit's, in
+    unix seconds. `promoted` is the revision that this branch was made equal to, if it was.
+    `content_digest` is 'sha256:...' over the digests of its files.
     """
 
     revision: str
     commit: str
-    managed: bool
+    published_as: str
     title: str
     time: int
     step: int | None
@@ -141,7 +150,18 @@ class Revision:
     fixes: tuple[str, ...]
     content_digest: str
     promoted: str
+    parents: tuple[str, ...]
     files: tuple[RevisionFile, ...]
+
+    @property
+    def managed(self) -> bool:
+        """Whether this is a revision of ours, and not a pointer to one."""
+        return self.published_as == self.revision
+
+    @property
+    def pointer_to(self) -> str:
+        """The revision that this branch points to ('latest', 'best'); empty if it is no pointer."""
+        return "" if self.managed else self.published_as
 
     @property
     def size(self) -> int:
@@ -151,12 +171,31 @@ class Revision:
 
 @dataclass(frozen=True)
 class Promotion:
-    """What `promote` did. `changed` is false if `branch` had the revision's tree already."""
+    """A branch, tag or pointer (`target`) made equal to a revision.
 
-    branch: str
+    `commit` is what it has now; `changed` is false if it was so already.
+    """
+
+    target: str
     revision: str
     commit: str
     changed: bool
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a repository holds, by one look at all its branches and tags.
+
+    `revisions` are the branches, those of hub-revisions by step; without the branch of the records,
+    whose text files are `records`, by path, and whose commit is `records_commit` ("" without one).
+    `tags` are commits by name. `repo_id` is the full name.
+    """
+
+    repo_id: str
+    revisions: tuple[Revision, ...]
+    tags: Mapping[str, str]
+    records: Mapping[str, str]
+    records_commit: str
 
 
 @dataclass(frozen=True)
@@ -195,15 +234,26 @@ def decode_spool(text: str) -> SpoolContents:
     )
 
 
-def decode_revisions(text: str) -> list[Revision]:
-    """Revisions from `_core.list_revisions`."""
-    return [_revision(item) for item in json.loads(text)]
+def decode_contents(text: str) -> Contents:
+    """The answer of `_core.read_repository`."""
+    item = json.loads(text)
+    return Contents(
+        item["repo_id"],
+        tuple(_revision(revision) for revision in item["revisions"]),
+        item["tags"],
+        item["records"],
+        item["records_commit"],
+    )
 
 
 def decode_promotion(text: str) -> Promotion:
-    """The outcome from `_core.promote`."""
-    item = json.loads(text)
-    return Promotion(item["branch"], item["revision"], item["commit"], item["changed"])
+    """The outcome from `_core.promote` and `_core.tag_revision`."""
+    return Promotion(**json.loads(text))
+
+
+def decode_promotions(text: str) -> list[Promotion]:
+    """The outcome from `_core.move_pointers`."""
+    return [Promotion(**item) for item in json.loads(text)]
 
 
 def decode_checks(text: str) -> list[Check]:
@@ -285,7 +335,7 @@ def _revision(item: Mapping[str, Any]) -> Revision:
     return Revision(
         revision=item["revision"],
         commit=item["commit"],
-        managed=item["managed"],
+        published_as=item["published_as"],
         title=item["title"],
         time=item["time"],
         step=item["step"],
@@ -294,5 +344,6 @@ def _revision(item: Mapping[str, Any]) -> Revision:
         fixes=tuple(item["fixes"]),
         content_digest=item["content_digest"],
         promoted=item["promoted"],
-        files=tuple(RevisionFile(f["path"], f["size"], f["lfs"]) for f in item["files"]),
+        parents=tuple(item["parents"]),
+        files=tuple(RevisionFile(**file) for file in item["files"]),
     )

@@ -48,15 +48,15 @@ TEST(CardText, PutsTheSectionOnceAndKeepsTheRest) {
   };
   for (const Row& row : rows) {
     CardText card{std::nullopt, row.before, "\n"};
-    card.body = put_section(card, "new\n");
+    card.body = put_section(card, CardSection::kRevision, "new\n");
     EXPECT_EQ(card.body, row.after);
-    EXPECT_EQ(put_section(card, "new\n"), row.after) << "a second time";
+    EXPECT_EQ(put_section(card, CardSection::kRevision, "new\n"), row.after) << "a second time";
   }
 }
 
 TEST(CardText, FollowsTheCardsLineEnds) {
   CardText card = split_card("---\r\na: b\r\n---\r\nbody\r\n");
-  card.body = put_section(card, "s\n");
+  card.body = put_section(card, CardSection::kRevision, "s\n");
   EXPECT_EQ(join_card(card, "a: b\n"),
             "---\r\na: b\r\n---\r\nbody\r\n\r\n<!-- hub-revisions: begin -->\r\ns\r\n<!-- "
             "hub-revisions: end -->\r\n");

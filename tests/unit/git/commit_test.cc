@@ -173,11 +173,11 @@ TEST(ReadCommit, UnknownCommitsAreNotFound) {
   const GitId unknown = *GitId::from_hex(std::string(40, 'a'));
   EXPECT_EQ(read_commit(repository, unknown).error().kind, ErrorKind::kNotFound);
   EXPECT_EQ(tree_id(repository, unknown).error().kind, ErrorKind::kNotFound);
-  EXPECT_EQ(write_commit_with_tree_of(repository, unknown, {}, "m", {"n", "e", 1}).error().kind,
+  EXPECT_EQ(write_changed_commit(repository, unknown, {}, {}, "m", {"n", "e", 1}).error().kind,
             ErrorKind::kNotFound);
   const GitId known = write_root_commit(repository, tricky_content()).value();
   EXPECT_EQ(
-      write_commit_with_tree_of(repository, known, {unknown}, "m", {"n", "e", 1}).error().kind,
+      write_changed_commit(repository, known, {}, {unknown}, "m", {"n", "e", 1}).error().kind,
       ErrorKind::kNotFound);
 }
 

@@ -109,7 +109,7 @@ TEST(Promote, OneCommitWithTheRevisionsTreeAndBothParents) {
   Repository fresh = Repository::create(world.dir / "fresh").value();
   ASSERT_TRUE(fetch(fresh, world.remote, {"refs/heads/main", "refs/heads/step-10"}, {}).ok());
   const auto merged =
-      write_commit_with_tree_of(fresh, revision, {id_of(main), revision}, "promote\n",
+      write_changed_commit(fresh, revision, {}, {id_of(main), revision}, "promote\n",
                                 {"A", "a@example.test", 1'700'000'001});
   ASSERT_TRUE(merged.ok()) << merged.error().message;
   EXPECT_EQ(*tree_id(fresh, *merged), *tree_id(fresh, revision));
@@ -130,7 +130,7 @@ TEST(Promote, MainMovedMeanwhileIsAConflict) {
   const auto merged = [&] {
     world.server.git("update-ref refs/heads/main " + main);
     EXPECT_TRUE(fetch(world.repository, world.remote, {"refs/heads/main"}, {}).ok());
-    return write_commit_with_tree_of(world.repository, revision, {id_of(main), revision}, "p\n",
+    return write_changed_commit(world.repository, revision, {}, {id_of(main), revision}, "p\n",
                                      {"A", "a@example.test", 1'700'000'001})
         .value();
   }();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "plugin/hub/hub_client.h"
+#include "plugin/hub/lfs_files.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_http.h"
 
@@ -67,6 +68,10 @@ class HubFixture : public ::testing::Test {
         {"access", [&] { return check_write_access(hub_, "o/m", token()); }, respond(200)},
         {"resolve", [&] { return status_of(resolve_revision(hub_, "o/m", "step-1", token())); },
          respond(200, std::string(R"({"sha":")") + kCommit + "\"}")},
+        {"stored files", [&] { return status_of(list_lfs_files(hub_, "o/m", token())); },
+         respond(200, "[]")},
+        {"delete files", [&] { return delete_lfs_files(hub_, "o/m", {Sha256()}, token()); },
+         respond(200)},
         {"detect", [&] { return status_of(detect_provider(hub_, token())); }, respond(404)},
         {"card", [&] { return status_of(validate_card(hub_, "---\n", token())); },
          respond(200, "{}")},
