@@ -40,7 +40,7 @@ def test_pick_and_promote_from_the_repository_alone(
     assert revisions[best.revision].commit == best.commit
 
     promotion = promote(repo_id, best.revision, **where)
-    assert (promotion.branch, promotion.changed) == ("main", True)
+    assert (promotion.target, promotion.changed) == ("main", True)
     assert not promote(repo_id, best.revision, **where).changed
     weights = download(hub, repo_id, "main", tmp_path / "main") / "model.safetensors"
     assert weights.read_bytes() == (tmp_path / "checkpoint-2" / "model.safetensors").read_bytes()
