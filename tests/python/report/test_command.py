@@ -105,7 +105,7 @@ def test_a_spool_adds_the_pushes_of_this_repository(
     for name, steps in ((repo_id, (1, 2)), (f"{repo_id}-other", (3,))):
         with RevisionPusher(tmp_path, **where | {"repo_id": name}) as pusher:
             for step in steps:
-                pusher.submit(write_checkpoint(tmp_path / f"checkpoint-{step}", step=step))
+                pusher.submit(write_checkpoint(tmp_path / f"{step}", step=step, size=step))
             assert pusher.wait(timeout=60)
     found = document(
         run("report", repo_id, "--endpoint", hub.endpoint, "--output-dir", tmp_path, "--json")

@@ -106,7 +106,7 @@ def test_the_hub_reads_what_clients_read(
     namespace, name = repo_id.split("/")
     ours = read_contents(Repositories(hub.root).get(namespace, name))
     assert ours == Repository(repo_id, endpoint=hub.endpoint, token=hub.token).read()
-    assert len(ours.revisions) == 3 and len(ours.records) == 1 and len(ours.tags) == 1
+    assert len(ours.revisions) == 3 and len(ours.records) == 2 and len(ours.tags) == 1
 
 
 def test_the_page_is_the_report(

@@ -8,9 +8,16 @@
   // ---- numbers
 
   function format(value, error) {
-    if (!error || error < 1e-6 || error >= 1e6) return String(Number(value.toPrecision(4)));
-    const decimals = Math.min(20, Math.max(0, 1 - Math.floor(Math.log10(error))));
+    if (!error || error < 1e-6 || error >= 1e6) return fourDigits(value);
+    const decimals = Math.max(0, 1 - Math.floor(Math.log10(error)));
     return `${value.toFixed(decimals)} \u00b1 ${error.toFixed(decimals)}`;
+  }
+
+  function fourDigits(value) {
+    const size = Math.abs(value);
+    if (size && (size < 1e-4 || size >= 1e9)) return value.toExponential(3).replace("e+", "e");
+    if (size >= 1000) return value.toLocaleString("en", { maximumFractionDigits: 0 });
+    return value.toPrecision(4);
   }
 
   // ---- chart: the same parts as chart.py draws, at the width that the page has

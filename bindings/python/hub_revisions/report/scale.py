@@ -55,16 +55,27 @@ def tick_labels(ticks: Sequence[float]) -> list[str]:
     largest = max(abs(tick) for tick in ticks)
     if largest >= 1e7 or step < 1e-5:
         digits = max(0, math.floor(math.log10(largest)) - math.floor(math.log10(step) + 1e-9))
-        return [f"{tick:.{digits}e}".replace("e-0", "e-").replace("e+0", "e") for tick in ticks]
+        return [_short_exponent(f"{tick:.{digits}e}") for tick in ticks]
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     return [f"{tick + 0.0:,.{decimals}f}" for tick in ticks]
 
 
 def format_value(value: float | None, stderr: float | None = None) -> str:
-    """'0.412 ± 0.013': as many decimals as the standard error has two digits; else 4 digits."""
+    """'0.412 ± 0.013': as many decimals as give the standard error two digits; else four digits."""
     if value is None:
         return ""
-    if not stderr or not math.isfinite(stderr) or not 1e-6 <= abs(stderr) < 1e6:
-        return f"{value:.4g}"
+    if not stderr or not 1e-6 <= stderr < 1e6:
+        return _four_digits(value)
     decimals = max(0, 1 - math.floor(math.log10(stderr)))
     return f"{value:.{decimals}f} \N{PLUS-MINUS SIGN} {stderr:.{decimals}f}"
+
+
+def _four_digits(value: float) -> str:
+    size = abs(value)
+    if size and not 1e-4 <= size < 1e9:
+        return _short_exponent(f"{value:.3e}")
+    return f"{value:,.0f}" if size >= 1000 else f"{value:#.4g}"
+
+
+def _short_exponent(number: str) -> str:
+    return number.replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
