@@ -17,6 +17,8 @@ from hub_revisions.evaluation.ledger import Ledger
 from hub_revisions.evaluation.pace import Pace
 from hub_revisions.evaluation.parts import Parts
 from hub_revisions.evaluation.turns import Turns
+from hub_revisions.results.store import result_file
+from hub_revisions.results.types import Result
 
 from .fakes import FakeEngine, FakeRepository
 
@@ -499,6 +501,22 @@ def test_files_are_brought_where_the_engine_has_them_elsewhere(world: World) -> 
     world.says("1", State.SUCCEEDED)
     assert world.turn(10) is None
     assert world.repository.results[0]["outcome"] == "succeeded"
+
+
+def test_what_a_webhook_has_led_to_may_be_added_to_the_repository(world: World) -> None:
+    configured(
+        world, engine="webhook", options={"url": "http://127.0.0.1:9", "secret_env": "SECRET"}
+    )
+    (evaluation,) = world.add(A, 1)
+    world.turn()
+    other = Result(
+        key="ev-added", commit=A, revision="step-1", step=1, suite="s", outcome="succeeded"
+    )
+    path, text = result_file(other)
+    world.repository.files[path] = text
+    assert world.turn(10) is None
+    assert (evaluation.final, evaluation.ended) == (True, other)
+    assert world.repository.pending == []
 
 
 def test_what_follows_a_result_cannot_harm(world: World) -> None:

@@ -23,6 +23,7 @@ from . import placeholders
 from .check import Checker
 from .environment import TOKEN_VARIABLES
 from .redaction import TOKEN_SHAPE
+from .staging import REMOTE_FOLDER
 
 _SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_KEY)$", re.IGNORECASE)
 _PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:(?![{$])[^/\s@]+@")  # a variable is none
@@ -63,10 +64,14 @@ class EvaluationConfig:
     pass_token: bool
     config_dir: Path
 
-    @property
-    def python(self) -> str:
-        """What {python} stands for: this interpreter, where the job can see it."""
-        return "python3" if self.engine == "hf-jobs" else sys.executable
+    def places(self, out_dir: Path) -> dict[str, object]:
+        """What {python}, {out_dir} and {config_dir} stand for, where the evaluator runs.
+
+        A container has its own Python and folder, and nothing of the configuration's.
+        """
+        if self.engine == "hf-jobs":
+            return {"python": "python3", "out_dir": REMOTE_FOLDER}
+        return {"python": sys.executable, "out_dir": out_dir, "config_dir": self.config_dir}
 
     def suite(self, name: str) -> Suite:
         """The suite of that name. Raises `KeyError`."""
@@ -157,16 +162,23 @@ def _check_options(
                     f"lists {len(options['gpus'])} GPUs, but suite '{suite.name}' asks for "
                     f"{suite.gpus}",
                 )
+    if engine == "hf-jobs":
+        for suite in suites:
+            if any("{config_dir}" in word for word in suite.command):
+                raise checker.error("suites", "use {config_dir}, which no container sees")
     if engine == "command":
         known = (*placeholders.SUITE, *placeholders.JOB)
-        for name in ("submit", "status", "cancel"):
+        for name in ("submit", "status", "cancel", "find"):
             placeholders.check(options[name], known, f"{checker.origin}: options.{name}")
-        try:
-            groups = re.compile(options["id_regex"]).groups
-        except re.error as error:
-            raise checker.error("options.id_regex", f"is no regular expression: {error}") from error
-        if options["id_regex"] and not groups:
-            raise checker.error("options.id_regex", "must have a group, which is the id")
+        for name in ("id_regex", "unknown_regex"):
+            try:
+                groups = re.compile(options[name]).groups
+            except re.error as error:
+                raise checker.error(
+                    f"options.{name}", f"is no regular expression: {error}"
+                ) from error
+            if name == "id_regex" and options[name] and not groups:
+                raise checker.error(f"options.{name}", "must have a group, which is the id")
 
 
 def _refuse_secrets(values: Mapping[str, Any], checker: Checker) -> None:

@@ -32,10 +32,10 @@ class Repository(Protocol):
         """Append one commit; None removes a file, also one that is not there."""
 
 
-def succeeded(repository: Repository) -> dict[str, Result]:
-    """The results of evaluations that have succeeded, by key. Raises `HubRevisionError`."""
+def succeeded(repository: Repository) -> list[Result]:
+    """The results of evaluations that have succeeded. Raises `HubRevisionError`."""
     results = read_records(repository.read().records).results
-    return {result.key: result for result in results if result.outcome == "succeeded"}
+    return [result for result in results if result.outcome == "succeeded"]
 
 
 def needs_recording(evaluation: Evaluation) -> bool:

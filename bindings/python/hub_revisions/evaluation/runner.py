@@ -92,11 +92,12 @@ class EvaluationRunner:
                 self._evaluations.configure(evaluate, self._settings.get("endpoint", ""))
             if self._evaluations.setup is None:
                 raise config_error(f"{self._folder} holds no evaluations to go on with")
+            self._setup = self._evaluations.setup
+            self._engines: dict[str, Engine] = {}
+            self._engine_of(self._setup)  # it may refuse its options
         except BaseException:
             self._ledger.close()
             raise
-        self._setup = self._evaluations.setup
-        self._engines: dict[str, Engine] = {}
         self._repositories: dict[str, recording.Repository] = {}
         self._open = open_repository or self._open_repository
         parts = Parts(
@@ -218,8 +219,13 @@ class EvaluationRunner:
                 endpoint=setup.endpoint,
                 token=self._token if config.pass_token else "",
             )
+            asked = (*config.pass_env, *(["HF_TOKEN"] if config.pass_token else []))
             surroundings = Surroundings(
-                self._folder / "jobs", environment, setup.endpoint, self._token
+                self._folder / "jobs",
+                environment,
+                setup.endpoint,
+                self._token,
+                {name: environment[name] for name in asked if name in environment},
             )
             self._engines[name] = make_engine(config.engine, config.options, surroundings)
         return self._engines[name]

@@ -14,6 +14,8 @@ from .contract import EvalRequest
 
 SCHEMA = "hub-revisions-request/1"
 SCRIPT = "run.sh"
+# What {out_dir} stands for in a container that shares no folder with us.
+REMOTE_FOLDER = "/tmp/hub-revisions"  # noqa: S108 - it is the container's
 
 
 def job_folder(jobs: Path, key: str, attempt: int) -> Path:

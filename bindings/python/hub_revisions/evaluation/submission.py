@@ -80,11 +80,8 @@ class Submission:
             gpus=suite.gpus,
             cpus=suite.cpus,
         )
-        values = facts(request) | {
-            "python": config.python,
-            "endpoint": evaluation.setup.endpoint,
-            "config_dir": config.config_dir,
-        }
+        values = facts(request) | {"endpoint": evaluation.setup.endpoint}
+        values |= config.places(out_dir)
         return replace(request, argv=expand(suite.command, values))
 
     def _refused(

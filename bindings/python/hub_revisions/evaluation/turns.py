@@ -55,10 +55,10 @@ class Turns:
         table = self._parts.evaluations
         self._skip_known(now)
         self._skip_over_full(now)
-        running = [e for e in table.open if e.job]
-        if running and now >= self._polls.due:
+        if any(e.job for e in table.open) and now >= self._polls.due:
             self._polls.later(now)
-            if self._polling.poll(running, now):
+            self._look_for_added([e for e in table.open if e.job])
+            if self._polling.poll([e for e in table.open if e.job], now):
                 self._polls.soon(now)
         if self._submission.submit([e for e in table.open if _is_waiting(e)], now):
             self._polls.soon(now)
@@ -74,7 +74,8 @@ class Turns:
             repo_id = evaluation.repo_id
             if repo_id not in self._succeeded:
                 try:
-                    self._succeeded[repo_id] = recording.succeeded(self._repository_of(repo_id))
+                    found = recording.succeeded(self._repository_of(repo_id))
+                    self._succeeded[repo_id] = {result.key: result for result in found}
                 except HubRevisionError as error:
                     # While the Hub cannot be read, no evaluator could read it either.
                     self._parts.events.problem(f"evaluations wait: {error}")
@@ -85,6 +86,21 @@ class Turns:
             if result and not evaluation.intended:
                 self._parts.evaluations.known(evaluation, result)
         self._reads.reset()
+
+    def _look_for_added(self, running: list[Evaluation]) -> None:
+        """End those of a webhook whose results were added to the repository meanwhile."""
+        away = [e for e in running if e.setup.config.engine == "webhook"]
+        for repo_id in {evaluation.repo_id for evaluation in away}:
+            try:
+                found = recording.succeeded(self._repository_of(repo_id))
+            except HubRevisionError as error:
+                self._parts.events.problem(f"results cannot be looked for: {error}")
+                continue
+            added = {(result.commit, result.suite): result for result in found}
+            for evaluation in away:
+                result = added.get((evaluation.commit, evaluation.suite.name))
+                if result and evaluation.repo_id == repo_id:
+                    self._parts.evaluations.known(evaluation, result)
 
     def _skip_over_full(self, now: float) -> None:
         """Skip the oldest that have not started where they are more than the limit."""

@@ -16,13 +16,16 @@ class Surroundings:
 
     `jobs` is the folder of all job folders (see `staging.job_folder`). `environment` is what
     evaluators see, and what the commands of a scheduler are started with; to it comes each
-    request's own `env`. `endpoint` and `token` are for engines that talk to the Hub themselves.
+    request's own `env`. `secrets` is the part of it that was asked for by name: variables of
+    `pass_env`, and the token with `pass_token`. `endpoint` and `token` are for engines that talk to
+    the Hub themselves.
     """
 
     jobs: Path
     environment: Mapping[str, str] = field(repr=False)
     endpoint: str
     token: str = field(repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def make_engine(name: str, options: Mapping[str, Any], surroundings: Surroundings) -> Engine:
