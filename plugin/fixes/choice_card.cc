@@ -60,8 +60,8 @@ YamlValue put_scores(YamlValue index, const Choice& choice, const std::string& t
 }
 
 std::string section_of(const Choice& choice) {
-  std::string text = "## How it was chosen\n\n| | |\n|---|---|\n";
-  text += "| revision | " + table_cell(choice.revision) + " |\n";
+  std::string text = "## Revisions\n\n| | |\n|---|---|\n";
+  text += "| promoted | " + table_cell(choice.revision) + " |\n";
   for (const auto& [name, value] : choice.rows) {
     text += "| " + table_cell(name) + " | " + table_cell(value) + " |\n";
   }

@@ -20,7 +20,8 @@ def repository(where: dict[str, Any], tmp_path: Path) -> Repository:
     with RevisionPusher(tmp_path, **where) as pusher:
         for step in (1, 2, 3):
             folder = tmp_path / f"checkpoint-{step}"
-            pusher.submit(write_checkpoint(folder, step=step, size=100 + step, eval_loss=3.0 - step))
+            write_checkpoint(folder, step=step, size=100 + step, eval_loss=3.0 - step)
+            pusher.submit(folder)
         assert pusher.wait(timeout=60)
         assert {record.state for record in pusher.records()} == {"done"}
     settings = dict(where)

@@ -69,7 +69,7 @@ def promote(
     commit: str = "",
     files: Mapping[str, str | bytes | None] = ...,
 ) -> str:
-    """Give `branch` the files of `revision`, changed by `files`, in one commit with both as parents.
+    """Give `branch` the files of `revision`, changed by `files`, in a commit with both as parents.
 
     Of kind conflict if the revision no longer has `commit` (if given), or somebody moved the branch
     meanwhile. JSON object: target, revision, commit, changed (false when it was so already).

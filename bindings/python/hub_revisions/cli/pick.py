@@ -14,6 +14,7 @@ from ..selection import BestRevision, best_of
 from ..selection.candidates import gather
 from ..selection.choice import choose
 from ..selection.decision import Decision, Decisions, read_decisions, record
+from ..selection.promotion import promote_revision
 from ..selection.rule import Rule, make_rule
 from ..selection.waiting import wait_until_final
 from .common import (
@@ -143,7 +144,9 @@ def pick(
         if not no_record:
             decision = view.record(decision)
         if promote_to and not status:
-            promotion = repository.promote(winner.revision, promote_to, commit=winner.commit)
+            promotion = promote_revision(
+                repository, winner.revision, promote_to, commit=winner.commit, decision=decision
+            )
     _show(decision, promotion, as_json=as_json)
     if status == PROVISIONAL and promote_to:
         message(f"{promote_to} was not moved: the answer may still change (--provisional-ok)")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
-from ..selection import list_revisions, promote
+from .._native import Revision
+from ..repository import Repository
+from ..selection import list_revisions
+from ..selection.promotion import promote_revision
 from ..tables import format_bytes
 from .common import (
     ConfigOption,
@@ -34,7 +38,7 @@ def list_command(
 
     revisions = list_revisions(repo, config, **keywords(endpoint=endpoint))
     if as_json:
-        emit_json(revisions)
+        emit_json([_described(revision) for revision in revisions])
         return
     metrics = sorted({name for revision in revisions for name in revision.metrics})
     table = Table("revision", "commit")
@@ -57,17 +61,44 @@ def list_command(
 def promote_command(
     repo: RepoArgument,
     revision: Annotated[str, typer.Argument(metavar="REVISION")],
-    branch: Annotated[str, typer.Option("--to", metavar="BRANCH")] = "main",
+    branch: Annotated[
+        str | None, typer.Option("--to", metavar="BRANCH", help="Default: main.")
+    ] = None,
+    tag: Annotated[
+        str | None,
+        typer.Option("--tag", metavar="TAG", help="Move a tag to the revision's own commit."),
+    ] = None,
+    commit: Annotated[
+        str,
+        typer.Option("--commit", metavar="COMMIT", help="Only if the revision still has it."),
+    ] = "",
     config: ConfigOption = None,
     endpoint: EndpointOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a branch equal to a revision by one new commit; no weights are sent."""
-    promotion = promote(repo, revision, branch, config, **keywords(endpoint=endpoint))
+    """Make a branch equal to a revision, or move a tag to it; no weights are sent.
+
+    A branch gets one new commit on top of it, with the revision's numbers in its card. Without
+    --to and --tag, that branch is main.
+    """
+    repository = Repository(repo, config, **keywords(endpoint=endpoint))
+    promotions = []
+    if tag:
+        promotions.append(repository.tag(revision, tag, commit=commit))
+    if branch or not tag:
+        promotions.append(promote_revision(repository, revision, branch or "main", commit=commit))
     if as_json:
-        emit_json(promotion)
+        emit_json(promotions if len(promotions) > 1 else promotions[0])
     else:
-        tell(promotion)
+        for promotion in promotions:
+            tell(promotion)
+
+
+def _described(revision: Revision) -> dict[str, Any]:
+    """Its fields, and what follows from them."""
+    derived = {"managed": revision.managed, "pointer_to": revision.pointer_to}
+    files = [{**asdict(file), "lfs": file.lfs} for file in revision.files]
+    return {**asdict(revision), **derived, "files": files}
 
 
 def _number(value: float | None) -> str:

@@ -29,6 +29,8 @@ class Metric:
     known. `partial`: not all samples were evaluated. `mode`: which direction is good, where the
     evaluator says so. Two metrics are comparable only if their fingerprints are equal: it stands
     for task version, shots, prompts and harness version; "" where the evaluator tells nothing.
+    `benchmark` is 'dataset id#task id' where this is the number of a benchmark that is registered
+    on the Hub; the evaluation's configuration says so.
     """
 
     key: str
@@ -39,6 +41,7 @@ class Metric:
     mode: Mode | None = None
     fingerprint: str = ""
     problem: str = ""
+    benchmark: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ def _check(result: Result) -> None:
 
 def is_metric(metric: Metric) -> bool:
     """Whether its fields have the types that they should: it was read from somewhere."""
-    texts = (metric.key, metric.fingerprint, metric.problem)
+    texts = (metric.key, metric.fingerprint, metric.problem, metric.benchmark)
     numbers = (metric.value, metric.stderr, metric.n)
     return (
         all(isinstance(text, str) for text in texts)

@@ -14,6 +14,7 @@ from ..settings import Config
 from .candidates import gather
 from .choice import choose
 from .decision import Decision, Excluded
+from .promotion import promote_revision
 from .rule import Normalize, Source, make_rule
 
 __all__ = ["BestRevision", "best_of", "best_revision", "list_revisions", "promote"]
@@ -131,7 +132,8 @@ def promote(
 ) -> Promotion:
     """Make `branch` equal to `revision` by one new commit on top of it; no weights are sent.
 
-    A branch that is equal already is left alone (`changed` is false). Raises `HubRevisionError`, of
-    kind "conflict" if somebody else moved the branch meanwhile.
+    Its card is completed with what is known of the revision (`selection.promotion`); with the
+    setting `card` "off" it is not. A branch that is so already is left alone (`changed` is false).
+    Raises `HubRevisionError`, of kind "conflict" if somebody else moved the branch meanwhile.
     """
-    return Repository(repo_id, config, token=token, **settings).promote(revision, branch)
+    return promote_revision(Repository(repo_id, config, token=token, **settings), revision, branch)
