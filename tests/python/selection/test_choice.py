@@ -141,7 +141,8 @@ def test_the_best_of_before_is_replaced_by_a_better_one_only(
 
 def test_a_later_failure_demotes_nobody() -> None:
     stored = accuracies(0.5, 0.6, 0.7)
-    stored |= records(result("step-300", outcome="failed", reason="exit code 1", finished=9))
+    worse = Metric("acc", 0.1)  # what it wrote before it failed
+    stored |= records(result("step-300", worse, outcome="failed", reason="exit 1", finished=9))
     assert winner(decide(STEPS, stored, "acc:max")) == "step-300"
 
 
@@ -412,7 +413,8 @@ def test_weights_on_a_shared_scale() -> None:
     assert decision.scored[0].stderr == pytest.approx(math.hypot(0.075, 0.025))
     assert decision.pareto == ("step-100", "step-200", "step-300")
     # Of one that should be small, the rest to 1 counts.
-    assert winner(decide(STEPS, stored, weights="a:max=1,b:min=1")) == "step-100"
+    less = decide(STEPS, stored, weights="a:max=1,b:min=1")
+    assert (winner(less), less.scored[0].score) == ("step-100", pytest.approx(0.9))
     assert winner(decide(STEPS, stored, weights="a:max=1,b:max=1.01")) == "step-200"
 
 
@@ -455,6 +457,13 @@ def test_adding_a_revision_does_not_turn_the_order_of_deltas() -> None:
     few = [one.revision for one in decide(STEPS[:2], stored, **rule).scored]
     more = [one.revision for one in decide(STEPS, stored, **rule).scored]
     assert [name for name in more if name in few] == few
+
+
+def test_equal_ranks_count_half() -> None:
+    stored = two_metrics((1.0, 10), (1.0, 20), (0.5, 30))
+    decision = decide(STEPS, stored, weights="a:max=1,b:max=1", normalize="rank")
+    scores = {one.revision: one.score for one in decision.scored}
+    assert scores == pytest.approx({"step-200": 0.625, "step-300": 0.5, "step-100": 0.375})
 
 
 def test_ranks_of_one() -> None:

@@ -65,8 +65,8 @@ def test_what_is_recorded_is_read() -> None:
 def test_the_last_final_decision_of_a_rule_is_what_it_says_now() -> None:
     other = decision(30, mode="min")
     waiting = replace(decision(40), awaited=("x",), winner=other.winner)
-    found = read_decisions(recorded(decision(20), other, decision(10), waiting))
-    assert [one.time for one in found.decisions] == [10, 20, 30, 40]
+    found = read_decisions(recorded(decision(20), other, decision(9), waiting))
+    assert [one.time for one in found.decisions] == [9, 20, 30, 40]
     assert found.current("a") == commit_of("step-200")
     assert found.current("a:min") == commit_of("step-100")
     assert found.current("b") == ""

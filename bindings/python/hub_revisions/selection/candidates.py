@@ -137,7 +137,7 @@ def gather(repo_id: str, revisions: Iterable[Revision], records: Mapping[str, st
 
 def is_candidate(revision: Revision) -> bool:
     """Whether a branch is a revision of its own, and not another name for one."""
-    return revision.managed and not revision.promoted
+    return revision.managed
 
 
 def _unplaced(results: Sequence[Result], commits: set[str]) -> tuple[Result, ...]:

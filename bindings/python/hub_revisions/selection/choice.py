@@ -148,8 +148,8 @@ class _Choice:
     candidates: Mapping[str, Candidate]
 
     def ranked(self, scored: Iterable[Scored]) -> list[Scored]:
-        """Best first; of equals the earliest."""
-        return sorted(scored, key=lambda one: (-self._good(one), self._age(one)))
+        """Best first; equals stay in their order, which is by age."""
+        return sorted(scored, key=self._good, reverse=True)
 
     def winner(self, ranked: Sequence[Scored], current: str) -> tuple[Scored, str]:
         """The winner among those, and why it is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -19,18 +20,19 @@ def wait_until_final(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Decision:
-    """The first decision of `look` that is final, else the last one before `deadline` (seconds).
+    """The first decision of `look` that is final, else the last one before `deadline`.
 
-    Each that is provisional is `told` before the pause. Without a deadline it ends when the pending
-    evaluations' own deadlines have passed.
+    That is in seconds from the first look. Each decision that is provisional is `told` before the
+    pause. Without a deadline it ends when the pending evaluations' own deadlines have passed.
     """
-    start = clock()
-    pause = _FIRST_PAUSE
-    while True:
-        decision = look()
-        left = None if deadline is None else deadline - (clock() - start)
-        if not decision.awaited or (left is not None and left <= 0):
-            return decision
+    decision = look()
+    start, pause = clock(), _FIRST_PAUSE
+    while decision.awaited:
+        left = math.inf if deadline is None else deadline - (clock() - start)
+        if left <= 0:
+            break
         told(decision)
-        sleep(pause if left is None else min(pause, left))
+        sleep(min(pause, left))
         pause = min(pause * 1.5, _LONGEST_PAUSE)
+        decision = look()
+    return decision
