@@ -80,7 +80,7 @@ def test_labels_of_the_axes_do_not_overlap() -> None:
             for width in (len(str(one.text)) * CHARACTER,)
         )
         assert len(spans) >= 2
-        assert all(a[1] < b[0] for a, b in itertools.pairwise(spans)), spans
+        assert all(a[1] + 8 < b[0] for a, b in itertools.pairwise(spans)), spans
         beside = [one for one in ticks if one.get("text-anchor") == "end" and one.text != "step"]
         assert all(float(o.get("x", "")) >= len(str(o.text)) * CHARACTER for o in beside)
         rows = sorted(float(one.get("y", "")) for one in beside)
