@@ -43,7 +43,7 @@ class World:
     def open(self) -> None:
         self.ledger = Ledger(self.folder)
         self.table = Evaluations(self.ledger)
-        self.table.configure(load_config(self.config), "http://hub.example")
+        self.table.configure(load_config(self.config), {"endpoint": "http://hub.example"})
         parts = Parts(self.table, lambda setup: self.engine, self.folder / "jobs", PACE, (SECRET,))
         self.turns = Turns(
             parts,

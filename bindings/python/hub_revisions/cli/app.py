@@ -11,6 +11,7 @@ import typer
 from .. import _core
 from .config import config_app
 from .doctor import doctor
+from .evaluate import evaluate, watch_evals
 from .hub import hub
 from .pick import pick
 from .prune import prune_command
@@ -38,6 +39,8 @@ for command in (push, status, sync, cancel, pick, report, doctor):
 app.command("list")(list_command)
 app.command("promote")(promote_command)
 app.command("prune")(prune_command)
+app.command("eval")(evaluate)
+app.command("watch-evals")(watch_evals)
 # Its options are the local hub's own, which parses and documents them.
 app.command(
     "hub",

@@ -21,11 +21,16 @@ from .ledger import Event, Ledger
 
 @dataclass(frozen=True)
 class Setup:
-    """The configuration that evaluations were added with, and the Hub that they are about."""
+    """What evaluations were added with: configuration, and the settings that lead to the Hub."""
 
     id: str
     config: EvaluationConfig
-    endpoint: str
+    settings: Mapping[str, Any]
+
+    @property
+    def endpoint(self) -> str:
+        """The Hub that evaluators read from."""
+        return str(self.settings.get("endpoint", ""))
 
 
 @dataclass
@@ -89,12 +94,12 @@ class Evaluations:
         """Those that have not ended, oldest first."""
         return [evaluation for evaluation in self.all.values() if not evaluation.final]
 
-    def configure(self, config: EvaluationConfig, endpoint: str) -> Setup:
-        """What is added from now on is evaluated this way."""
+    def configure(self, config: EvaluationConfig, settings: Mapping[str, Any]) -> Setup:
+        """What is added from now on is evaluated this way. Settings hold no token."""
         fields = {
             "config": config.to_json(),
             "config_dir": str(config.config_dir),
-            "endpoint": endpoint,
+            "settings": dict(settings),
         }
         digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
         if self.setup is None or self.setup.id != digest:
@@ -162,7 +167,7 @@ class Evaluations:
         kind = event["event"]
         if kind == "setup":
             config = load_config(event["config"], Path(event["config_dir"]))
-            self.setup = self._setups[event["id"]] = Setup(event["id"], config, event["endpoint"])
+            self.setup = self._setups[event["id"]] = Setup(event["id"], config, event["settings"])
         elif kind == "added":
             self._apply_added(event)
         else:

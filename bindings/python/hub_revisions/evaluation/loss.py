@@ -131,10 +131,9 @@ def _number(value: float | None) -> float | str | None:
 
 
 def _loading_problem(repo: str, revision: str, error: Exception) -> str:
-    text = f"{repo} at {revision[:12]} cannot be loaded: {' '.join(str(error).split())[:200]}"
-    if not os.environ.get("HF_TOKEN"):
-        text += '; if it is private, set "pass_token": true in the evaluation configuration'
-    return text
+    hint = "" if os.environ.get("HF_TOKEN") else ' (if it is private, set "pass_token": true)'
+    told = " ".join(str(error).split())[:160]
+    return f"{repo} at {revision[:12]} cannot be loaded{hint}: {told}"
 
 
 if __name__ == "__main__":

@@ -61,7 +61,8 @@ class EvaluationRunner:
 
     `spool` is the folder in which the ledger and the jobs' folders live, as `evaluations`.
     `evaluate` is the configuration (a JSON file or a dictionary); None goes on with the one that
-    the ledger has. `settings` and `token` are those of the push: evaluators read from the same Hub.
+    the ledger has. `settings` (of `configs/schema.json`; the ledger keeps them) and `token` are
+    those of the push: evaluators read from the same Hub.
     `on_results` is called on the runner's thread with results, once the repository has them.
 
     Raises `ConfigError` for a wrong configuration, and if another process has the ledger. After
@@ -81,7 +82,6 @@ class EvaluationRunner:
         pace: Pace | None = None,
     ) -> None:
         self._folder = Path(spool).absolute() / FOLDER
-        self._settings = dict(settings or {})
         self._token = token
         if evaluate is not None and not isinstance(evaluate, EvaluationConfig):
             evaluate = load_config(evaluate)
@@ -89,7 +89,7 @@ class EvaluationRunner:
         try:
             self._evaluations = Evaluations(self._ledger)
             if evaluate is not None:
-                self._evaluations.configure(evaluate, self._settings.get("endpoint", ""))
+                self._evaluations.configure(evaluate, settings or {})
             if self._evaluations.setup is None:
                 raise config_error(f"{self._folder} holds no evaluations to go on with")
             self._setup = self._evaluations.setup
@@ -238,7 +238,7 @@ class EvaluationRunner:
     def _open_repository(self, repo_id: str) -> recording.Repository:
         from ..repository import Repository
 
-        return Repository(repo_id, self._settings, token=self._token or None)
+        return Repository(repo_id, self._setup.settings, token=self._token or None)
 
     def _secrets(self) -> tuple[str, ...]:
         names = self._setup.config.pass_env
