@@ -300,6 +300,7 @@ def test_the_hubs_evaluation_results(tmp_path: Path, as_yaml: bool) -> None:
         "openai/gsm8k/value": None,
     }
     assert metrics["cais/hle/default"].fingerprint
+    assert metrics["cais/hle/default"].benchmark == "cais/hle#default"
 
 
 # Numbers that are none.

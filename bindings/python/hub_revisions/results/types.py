@@ -123,13 +123,17 @@ def _check(result: Result) -> None:
 
 def is_metric(metric: Metric) -> bool:
     """Whether its fields have the types that they should: it was read from somewhere."""
-    texts = (metric.key, metric.fingerprint, metric.problem, metric.benchmark)
-    numbers = (metric.value, metric.stderr, metric.n)
+    # Written out, since a repository may hold a hundred thousand of them.
     return (
-        all(isinstance(text, str) for text in texts)
-        and metric.mode in (None, "min", "max")
+        isinstance(metric.key, str)
+        and isinstance(metric.fingerprint, str)
+        and isinstance(metric.problem, str)
+        and isinstance(metric.benchmark, str)
         and isinstance(metric.partial, bool)
-        and all(number is None or is_number(number) for number in numbers)
+        and metric.mode in (None, "min", "max")
+        and (metric.value is None or is_number(metric.value))
+        and (metric.stderr is None or is_number(metric.stderr))
+        and (metric.n is None or is_number(metric.n))
     )
 
 

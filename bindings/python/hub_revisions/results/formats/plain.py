@@ -4,6 +4,7 @@ the Hub's lists of evaluation results."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..._native import failure
@@ -112,11 +113,12 @@ def _published(document: list[Mapping[str, Any]], name: str) -> Iterator[Metric]
         identity, task = text(dataset.get("id")), text(dataset.get("task_id"))
         if not identity:
             raise failure(f"{name}: an entry has no 'dataset' with an 'id'", "corrupt")
-        yield measure(
+        metric = measure(
             metric_key(task or "value", identity),
             _number(item.get("value")),
             fingerprint=digest({"dataset": identity, "at": text(dataset.get("revision"))}),
         )
+        yield replace(metric, benchmark=f"{identity}#{task}" if task else identity)
 
 
 def _number(value: Any) -> Any:
