@@ -223,12 +223,20 @@ def test_the_page_does_not_scroll_sideways(browser: Browser, page: str, width: i
         " * text.getBoundingClientRect().width / Math.max(1, text.getBBox().width))"
     )
     assert min(sizes) >= 11  # not shrunk with the picture
+
+
+@pytest.mark.parametrize("width", [320, 600, 1100])
+def test_labels_of_steps_do_not_overlap(browser: Browser, tmp_path: Path, width: int) -> None:
+    steps = range(1_000_000, 9_500_000, 500_000)
+    revisions = [revision(f"step-{step}", step, metrics={"loss": 1 / step}) for step in steps]
+    address = write(tmp_path, render_page(build_report(REPO, revisions)))
+    browser.open(address, width=width)
     below = browser.ask(
         "return [...document.querySelectorAll('#chart .tick[text-anchor=middle]')]"
         ".map((text) => text.getBoundingClientRect()).map((box) => [box.left, box.right])"
     )
     assert len(below) >= 3
-    assert all(a[1] + 3 < b[0] for a, b in itertools.pairwise(below))
+    assert all(a[1] + 8 < b[0] for a, b in itertools.pairwise(below))
 
 
 def test_long_names_do_not_make_the_page_scroll(browser: Browser, tmp_path: Path) -> None:
