@@ -127,6 +127,30 @@ def test_an_error_names_the_file(tmp_path: Path) -> None:
         load_config(path)
 
 
+CONFIGS = Path(__file__).parents[3] / "configs"
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("eval-*.json")), ids=lambda path: path.stem)
+def test_the_examples_are_valid(path: Path) -> None:
+    jsonschema.validate(json.loads(path.read_text()), SCHEMA)
+    config = load_config(path)
+    assert config.suites
+    for suite in config.suites:
+        assert any("{commit}" in word for word in suite.command)
+
+
+def test_the_recipe_for_kubernetes_makes_a_pod() -> None:
+    words = load_config(CONFIGS / "eval-command-kubernetes.json").options["submit"]
+    values = {"key": "ev-1", "attempt": 1, "time_limit": 900, "cpus": 2, "gpus": 1}
+    values |= {"script": "/shared/job/run.sh", "out_dir": "/shared/job"}
+    expanded = expand(words, values)
+    assert expanded[2] == "ev-1-1"
+    overrides = next(word for word in expanded if word.startswith("--overrides="))
+    spec = json.loads(overrides.partition("=")[2])["spec"]
+    assert spec["activeDeadlineSeconds"] == 900
+    assert spec["containers"][0]["command"] == ["bash", "/shared/job/run.sh", "/shared/job"]
+
+
 def test_placeholders_are_replaced_once_and_in_place() -> None:
     values = {"commit": "{step}", "step": "a b", "gpus": 0}
     words = [
@@ -146,7 +170,7 @@ def test_a_key_is_a_name_everywhere_and_changes_with_what_is_measured() -> None:
     key = evaluation_key("me/model", "c" * 40, "heldout", suite.identity, 100)
     assert re.fullmatch(r"ev-[0-9a-f]{12}-heldout-100", key)
     long = evaluation_key("me/model", "c" * 40, "A_b." * 30, suite.identity, None)
-    assert re.fullmatch(r"[a-z0-9-]{1,62}[a-z0-9]", long)
+    assert re.fullmatch(r"[a-z0-9-]{1,59}[a-z0-9]", long)
     longer_limit = load_config(with_suite(time_limit=7)).suite("heldout")
     assert evaluation_key("me/model", "c" * 40, "heldout", longer_limit.identity, 100) == key
     others = [

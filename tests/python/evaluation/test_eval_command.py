@@ -22,6 +22,7 @@ from marked_token import assert_clean_tree
 from tiny_training import make_model, make_tokenizer, write_checkpoint
 from typer.testing import CliRunner, Result
 
+CONFIGS = Path(__file__).parents[3] / "configs"
 STEPS = (1, 2, 3)
 GOOD = "import json, sys; json.dump({'acc': float(sys.argv[1])}, open('results.json', 'w'))"
 SECOND_FAILS = f"import sys; sys.argv[1] == '2' and sys.exit('no luck'); {GOOD}"
@@ -200,18 +201,11 @@ def test_the_built_in_evaluator_reads_a_private_revision(
     make_model(tokenizer).save_pretrained(tmp_path / "model")
     api.upload_folder(repo_id=repo_id, folder_path=tmp_path / "model")
     (tmp_path / "heldout.txt").write_text("the otter swims. " * 30)
-    suite = {
-        "name": "heldout",
-        "command": [
-            *("{python}", "-m", "hub_revisions.evaluation.loss", "--repo", "{repo_id}"),
-            *("--revision", "{commit}", "--text", "{config_dir}/heldout.txt"),
-        ],
-        "required": ["heldout/loss"],
-    }
+    example = json.loads((CONFIGS / "eval-local.json").read_text())
     config = tmp_path / "eval.json"
     monkeypatch.setenv("PYTHONPATH", ":".join(sys.path))
     for pass_token, expected in [(False, 3), (True, 0)]:
-        config.write_text(json.dumps({"suites": [suite], "pass_token": pass_token}))
+        config.write_text(json.dumps(example | {"pass_token": pass_token}))
         done = run(
             *("eval", repo_id, "--config", config, "--workdir", tmp_path, "--revision", "main"),
             "--json",

@@ -27,7 +27,7 @@ from .staging import REMOTE_FOLDER
 
 _SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_KEY)$", re.IGNORECASE)
 _PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:(?![{$])[^/\s@]+@")  # a variable is none
-_KEY_LENGTH = 63
+_KEY_LENGTH = 60  # of the 63 that Kubernetes allows, so that '-' and an attempt fit behind it
 _DIGEST_LENGTH = 12
 
 
@@ -121,7 +121,7 @@ def evaluation_key(
 ) -> str:
     """Identifies the evaluation of one commit with one suite, whoever does it.
 
-    Valid as a name in Slurm, Kubernetes and HF Jobs: lower-case letters, digits and '-', at most 63
+    Valid as a name in Slurm, Kubernetes and HF Jobs: lower-case letters, digits and '-', at most 60
     characters.
     """
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
