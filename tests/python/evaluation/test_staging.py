@@ -111,6 +111,22 @@ def test_signals_reach_the_command_and_its_exit_code_is_kept(make_request: Reque
     assert done.exit_code == 5
 
 
+def test_a_signal_to_all_processes_at_once(make_request: Requests) -> None:
+    # As schedulers send it. Which process is the first to notice differs from time to time.
+    for attempt in range(1, 11):
+        request = make_request("bash", "-c", "echo; exec sleep 600", attempt=attempt)
+        stage(request)
+        script = request.out_dir / "run.sh"
+        process = subprocess.Popen(["bash", script, request.out_dir], start_new_session=True)
+        stdout = request.out_dir / "stdout.log"
+        until(lambda: stdout.exists() and stdout.stat().st_size > 0, "it does not begin")  # noqa: B023
+        os.killpg(process.pid, signal.SIGTERM)
+        assert process.wait(60) == 143
+        done = read_done(request.out_dir)
+        assert done is not None
+        assert done.exit_code == 143
+
+
 def test_without_its_folder_nothing_runs(make_request: Requests, tmp_path: Path) -> None:
     request = make_request("touch", str(tmp_path / "ran"))
     script = stage(request)
