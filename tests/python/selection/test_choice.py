@@ -268,6 +268,29 @@ def test_an_unknown_metric_names_the_known_ones() -> None:
         decide(STEPS, metric="acc")
 
 
+def test_a_metric_that_nobody_has_yet_is_waited_for() -> None:
+    revisions = [revision("step-100", 100, metrics={"eval_loss": 1.0}), *STEPS[1:]]
+    stored = records(
+        pending("step-100"), result("step-200", outcome="failed", reason="exit code 7")
+    )
+    decision = decide(revisions, stored, "acc", require=["f1>0.5"])
+    assert decision.winner is None
+    assert decision.awaited == ("step-100: bench on local is still running",)
+    assert reasons(decision) == {
+        "step-100": "still running: bench on local",
+        "step-200": "failed: exit code 7",
+        "step-300": "no result",
+    }
+    assert decision.warnings[0] == "no revision of me/model has 'acc'; recorded are: eval_loss"
+    # Whoever means the trainer's numbers, or another suite, has made a mistake.
+    for rule in ({"source": "trainer"}, {"suite": "other"}):
+        with pytest.raises(ConfigError, match="has 'acc'"):
+            decide(revisions, stored, "acc", **rule)
+    told = stored | records(result("step-300", Metric("bleu", 0.5)))
+    with pytest.raises(ConfigError, match="has 'acc'; recorded are: bleu, eval_loss"):
+        decide(revisions, told, "acc")
+
+
 def test_of_thousands_of_metrics_the_like_ones_are_named() -> None:
     metrics = [Metric(f"mmlu_{number}@5/acc", 0.5) for number in range(1000)]
     stored = records(result("step-100", *metrics, Metric("gsm8k@5/exact_match", 0.5)))

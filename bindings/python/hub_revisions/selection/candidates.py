@@ -78,6 +78,15 @@ class Candidates:
             for metric in result.metrics
         )
 
+    def awaits_first_word(self, suite: str = "") -> bool:
+        """Whether a suite (or this one) was started and has not succeeded anywhere.
+
+        What it measures is not known then.
+        """
+        started = {result.suite for one in self.candidates for result in one.attempts}
+        started |= {pending.suite for one in self.candidates for pending in one.pending}
+        return any(name not in self.suites for name in started if suite in ("", name))
+
     def fingerprints(self, key: str, suite: str = "") -> frozenset[str]:
         """What evaluations measured a metric with, in any suite or in one."""
         return frozenset(

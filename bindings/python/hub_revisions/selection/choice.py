@@ -12,7 +12,15 @@ from .._native import config_error
 from ..results.types import Metric
 from .candidates import Candidate, Candidates
 from .decision import Criterion, Decision, Excluded, Scored
-from .eligibility import Asked, Numbers, check_comparable, check_fingerprints, direction, find
+from .eligibility import (
+    Asked,
+    Numbers,
+    check_comparable,
+    check_fingerprints,
+    direction,
+    find,
+    unknown,
+)
 from .rule import Rule
 from .scoring import at_most, goodness, pareto, score
 
@@ -219,5 +227,8 @@ def _warnings(
         told = {row.numbers[one.key].mode for row in rows if one.key in row.numbers} - {None}
         if term.mode and told and told != {term.mode}:
             found.append(f"'{one.key}' is picked by {term.mode}, its evaluator says otherwise")
+    for one in asked:
+        if not any(one.key in row.numbers for row in rows):
+            found.append(unknown(one.key, rule, numbers.all_of_them))
     found += [numbers.disagreement(row.candidate, one) for row in rows for one in asked]
     return [sentence for sentence in found if sentence]

@@ -30,16 +30,16 @@ class Asked:
 def find(metric: str, rule: Rule, all_of_them: Candidates) -> Asked:
     """The metric that a rule's text means.
 
-    Raises `ConfigError` listing the known metrics if it means none, those that it means if they are
-    several, and both sources if both have it.
+    One that is not known yet is taken at its word while there is a suite that has not succeeded
+    anywhere. Raises `ConfigError` listing the known metrics if it means none, those that it means
+    if they are several, and both sources if both have it.
     """
-    trained = all_of_them.trainer_keys if rule.source != "evaluation" else frozenset[str]()
-    evaluated = (
-        all_of_them.evaluation_keys(rule.suite) if rule.source != "trainer" else frozenset[str]()
-    )
+    trained, evaluated = _known(rule, all_of_them)
     found = matching(metric, trained | evaluated)
+    if not found and rule.source != "trainer" and all_of_them.awaits_first_word(rule.suite):
+        return Asked(metric, "evaluation")
     if not found:
-        raise config_error(_unknown(metric, rule, all_of_them.repo_id, trained | evaluated))
+        raise config_error(unknown(metric, rule, all_of_them))
     if len(found) > 1:
         raise config_error(f"'{metric}' means several metrics, name one: {_listed(found)}")
     key = found[0]
@@ -55,11 +55,22 @@ def find(metric: str, rule: Rule, all_of_them: Candidates) -> Asked:
     return Asked(key, "evaluation", frozenset(x for x in known if x.startswith(rule.fingerprints)))
 
 
-def _unknown(metric: str, rule: Rule, repo_id: str, known: Iterable[str]) -> str:
+def unknown(metric: str, rule: Rule, all_of_them: Candidates) -> str:
+    """That nobody has this metric, and which there are."""
+    trained, evaluated = _known(rule, all_of_them)
     where = f" of suite '{rule.suite}'" if rule.suite else ""
-    names = _listed(sorted(known), metric)
+    names = _listed(sorted(trained | evaluated), metric)
     listed = f"recorded{where} are: {names}" if names else f"no metrics{where} are recorded"
-    return f"no revision of {repo_id} has '{metric}'; {listed}"
+    return f"no revision of {all_of_them.repo_id} has '{metric}'; {listed}"
+
+
+def _known(rule: Rule, all_of_them: Candidates) -> tuple[frozenset[str], frozenset[str]]:
+    """The metrics of the trainer and of evaluations that the rule may mean."""
+    nothing = frozenset[str]()
+    return (
+        all_of_them.trainer_keys if rule.source != "evaluation" else nothing,
+        all_of_them.evaluation_keys(rule.suite) if rule.source != "trainer" else nothing,
+    )
 
 
 def _listed(names: list[str], wanted: str = "") -> str:
