@@ -342,6 +342,7 @@ def test_deadlines(world: World) -> None:
     world.add(B, 2)
     world.turn()
     world.says("2", State.RUNNING)
+    world.turn(10)
     world.turn(101)
     assert world.engine.cancelled == ["1"]
     world.turn(50)
@@ -351,6 +352,18 @@ def test_deadlines(world: World) -> None:
         A: "it did not start within 100 s (queue_limit)",
         B: "it did not end within 150 s (queue_limit and time_limit)",
     }
+
+
+def test_time_in_which_nobody_looked_does_not_count(world: World) -> None:
+    configured(world, queue_limit=100)
+    world.add(A, 1)
+    world.turn()
+    world.restart()
+    world.turn(100_000)
+    world.turn(90)
+    assert world.repository.results == []
+    world.turn(40)
+    assert "did not start" in str(world.repository.results[0]["reason"])
 
 
 def test_a_stuck_job_is_taken_out_of_the_queue(world: World) -> None:

@@ -60,6 +60,7 @@ class Evaluation:
 
     said: JobStatus | None = None
     unknown_polls: int = 0
+    seen_since: float | None = None
     disagree_since: float | None = None
     refused_since: float | None = None
     problem: str = ""
@@ -204,6 +205,7 @@ def _apply_ended(evaluation: Evaluation, event: Event) -> None:
     evaluation.job = None
     evaluation.said = None
     evaluation.unknown_polls = 0
+    evaluation.seen_since = None
     evaluation.disagree_since = None
     evaluation.refused_since = None
     evaluation.problem = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+from ..results.types import Result
 from .contract import Engine, Job, JobStatus, State, UnreachableError
 from .evaluations import Evaluation
 from .outcome import result_of
@@ -12,6 +13,8 @@ from .parts import Parts
 from .verdict import GRACE_SECONDS, Done, Verdict, decide, read_done
 
 logger = logging.getLogger("hub_revisions")
+
+_SHOWN_METRICS = 3
 
 Answer = Mapping[str, JobStatus] | None  # None: the engine cannot be asked now
 _Group = list[tuple[Evaluation, Job]]
@@ -119,10 +122,21 @@ class Polling:
         self._parts.evaluations.end(evaluation, result, final=not again)
         name = f"{evaluation.suite.name} of {evaluation.revision}"
         if result.outcome == "succeeded":
-            logger.info("%s: %d metrics", name, len(result.metrics))
+            logger.info("%s: %s", name, _numbers(result))
         else:
             more = "; it is tried again" if again else f" (see {job.out_dir})"
             logger.warning("%s: %s: %s%s", name, result.outcome, result.reason, more)
+
+
+def _numbers(result: Result) -> str:
+    """The first metrics, for a log line."""
+    shown = [
+        f"{metric.key} {metric.value:.4g}"
+        for metric in result.metrics[:_SHOWN_METRICS]
+        if metric.value is not None
+    ]
+    more = len(result.metrics) - _SHOWN_METRICS
+    return ", ".join([*shown, *([f"and {more} more"] if more > 0 else [])])
 
 
 def _disagreed_seconds(
@@ -148,12 +162,19 @@ def _disagreed_seconds(
 def _overdue(
     evaluation: Evaluation, job: Job, said: JobStatus | None, now: float
 ) -> Verdict | None:
-    """The verdict on one that takes too long, None if it does not."""
+    """The verdict on one that takes too long, None if it does not.
+
+    Time in which nobody looked does not count: what waited in a process that has ended, waits for
+    the next one to start it.
+    """
+    if evaluation.seen_since is None:
+        evaluation.seen_since = now
+    waited = now - max(job.submitted, evaluation.seen_since)
     limit = evaluation.setup.config.queue_limit
-    if said is not None and said.state is State.QUEUED and now > job.submitted + limit:
+    if said is not None and said.state is State.QUEUED and waited > limit:
         return Verdict(State.FAILED, f"it did not start within {limit:.0f} s (queue_limit)")
-    if now > evaluation.deadline:
-        total = evaluation.deadline - job.submitted
+    total = evaluation.deadline - job.submitted
+    if waited > total:
         reason = f"it did not end within {total:.0f} s (queue_limit and time_limit)"
         return Verdict(State.FAILED, reason)
     return None

@@ -29,6 +29,7 @@ logger = logging.getLogger("hub_revisions")
 
 FOLDER = "evaluations"  # below the spool
 _CLOSE_SECONDS = 60.0
+_MAX_RETRIES = 2
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,10 @@ class EvaluationRunner:
     def _open_repository(self, repo_id: str) -> recording.Repository:
         from ..repository import Repository
 
-        return Repository(repo_id, self._setup.settings, token=self._token or None)
+        # What is not answered soon is tried again in a later turn; nothing else waits for it.
+        settings = dict(self._setup.settings)
+        settings["max_retries"] = min(_MAX_RETRIES, settings.get("max_retries", _MAX_RETRIES))
+        return Repository(repo_id, settings, token=self._token or None)
 
     def _secrets(self) -> tuple[str, ...]:
         names = self._setup.config.pass_env
