@@ -142,6 +142,12 @@ bool is_model_id(const std::string& name) {
   return folder.find_first_not_of("0123456789", 11) != std::string::npos;
 }
 
+CardMetadata repair_metadata(YamlValue existing) {
+  CardMetadata card{std::move(existing), {}};
+  repair_fields(card);
+  return card;
+}
+
 CardMetadata complete_metadata(YamlValue existing, const FixContext& context,
                                const ModelFacts& facts) {
   CardMetadata card{std::move(existing), {}};
@@ -149,7 +155,7 @@ CardMetadata complete_metadata(YamlValue existing, const FixContext& context,
   if (const YamlValue* licence = card.values.find("licence"); licence != nullptr) {
     if (licence->text == "license") card.values.erase("licence");
   }
-  repair_fields(card);
+  card = repair_metadata(std::move(card.values));
   repair_base_model(card);
   if (card.values.find("library_name") == nullptr) {
     card.values.set("library_name", YamlValue::string(facts.framework));

@@ -17,6 +17,9 @@ struct CardMetadata {
   std::vector<std::string> warnings;
 };
 
+// `existing` (a map) without what the Hub would refuse, with a warning for each field left out.
+CardMetadata repair_metadata(YamlValue existing);
+
 // `existing` (a map) repaired and completed; its keys keep their order and what is not ours to know
 // stays. Fields that the Hub would refuse are left out, with a warning.
 CardMetadata complete_metadata(YamlValue existing, const FixContext& context,

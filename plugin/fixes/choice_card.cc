@@ -76,7 +76,8 @@ std::string section_of(const Choice& choice) {
 Result<std::string> put_choice(const std::string& card, const Choice& choice) {
   if (!is_text(card)) return make_error(ErrorKind::kInvalidInput, "README.md is not UTF-8 text");
   CardText text = split_card(card);
-  HUBREV_TRY(YamlValue metadata, read_front_matter(text));
+  HUBREV_TRY(YamlValue existing, read_front_matter(text));
+  YamlValue metadata = repair_metadata(std::move(existing)).values;
   const YamlValue* known = metadata.find("model-index");
   YamlValue index = known == nullptr ? YamlValue::list({}) : *known;
   HUBREV_CHECK(check_model_index(index));

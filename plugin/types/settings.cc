@@ -62,6 +62,7 @@ bool has_type(const json& value, std::string_view type) {
   if (type == "number") return value.is_number();
   if (type == "boolean") return value.is_boolean();
   if (type == "null") return value.is_null();
+  if (type == "object") return value.is_object();
   if (type == "array") {
     return value.is_array() &&
            std::all_of(value.begin(), value.end(), [](const json& v) { return v.is_string(); });
@@ -93,6 +94,16 @@ Status check_value(const std::string& key, const json& value, const json& rule,
   if (const auto choices = rule.find("enum"); choices != rule.end()) {
     if (std::find(choices->begin(), choices->end(), value) == choices->end()) {
       return config_error(where + "'" + key + "' must be one of " + join_values(*choices) +
+                          ", not " + shown(value));
+    }
+  }
+  if (value.is_array() && rule.contains("items")) {
+    const auto choices = rule["items"].find("enum");
+    const auto bad = [&](const json& item) {
+      return std::find(choices->begin(), choices->end(), item) == choices->end();
+    };
+    if (choices != rule["items"].end() && std::any_of(value.begin(), value.end(), bad)) {
+      return config_error(where + "'" + key + "' must be a list of " + join_values(*choices) +
                           ", not " + shown(value));
     }
   }

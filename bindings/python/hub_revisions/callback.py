@@ -27,6 +27,7 @@ from .checkpoint import (
     saved_at,
     step_of,
 )
+from .choosing import make_plan
 from .drain import finish
 from .outcomes import OnOutcome
 from .pusher import RevisionPusher
@@ -88,6 +89,7 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         **settings: Any,
     ) -> None:
         check_keywords(settings)
+        make_plan(settings)
         self._on_outcome = on_outcome
         if isinstance(config, dict):
             check_config(config)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ._native import JobRecord
+from .evaluation.runner import EvaluationRunner
 from .pusher import RevisionPusher
 from .tables import format_bytes, stderr_console
 
@@ -24,14 +25,23 @@ _LOG_SECONDS = 10.0
 def finish(pusher: RevisionPusher, *, progress_bar: bool) -> bool:
     """Wait at most `drain_timeout` seconds for every job, then close; False if jobs are left.
 
+    With the setting `promote`, the best revision is promoted before; that waits at most
+    `evaluation_timeout` seconds for evaluations, if it depends on them.
+
     Ctrl-C ends the waiting and nothing else: training is over, and what follows in the script is
     what its user waits for.
     """
     try:
         if not pusher.settings["offline"]:
             drain(pusher, pusher.settings["drain_timeout"], progress_bar=progress_bar)
+        if pusher.choosing:
+            pusher.choosing.pushed(pusher.status())
+            limit = pusher.settings["evaluation_timeout"]
+            pusher.choosing.conclude(
+                lambda runner: wait_for_evaluations(runner, limit, progress_bar=progress_bar)
+            )
     except KeyboardInterrupt:
-        logger.warning("interrupted while waiting for pushes")
+        logger.warning("interrupted while waiting")
     finally:
         done = pusher.close(0)
     if not done:
@@ -56,6 +66,43 @@ def drain(pusher: RevisionPusher, timeout: float | None, *, progress_bar: bool) 
     if progress_bar and console.is_terminal:
         return _drain_with_bar(pusher, deadline, console)
     return _drain_with_log(pusher, deadline)
+
+
+def wait_for_evaluations(runner: EvaluationRunner, timeout: float, *, progress_bar: bool) -> bool:
+    """Wait until all evaluations are recorded, showing how many; False if `timeout` passed first.
+
+    Ctrl-C raises `KeyboardInterrupt`.
+    """
+    deadline = time.monotonic() + timeout
+    console = stderr_console()
+    if progress_bar and console.is_terminal:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        columns = (TextColumn("Evaluating revisions"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("", total=None)
+
+            def show(done: int, total: int) -> None:
+                bar.update(task, completed=done, total=total or None)
+
+            return _wait_for_evaluations(runner, deadline, show, _POLL_SECONDS)
+
+    def tell(done: int, total: int) -> None:
+        logger.info("waiting for evaluations: %d of %d are done", done, total)
+
+    return _wait_for_evaluations(runner, deadline, tell, _LOG_SECONDS)
+
+
+def _wait_for_evaluations(
+    runner: EvaluationRunner, deadline: float, show: Callable[[int, int], None], interval: float
+) -> bool:
+    while True:
+        left_seconds = _left(deadline)
+        ended = runner.wait(min(interval, left_seconds))
+        status = runner.status()
+        show(sum(one.recorded for one in status), len(status))
+        if ended or left_seconds <= interval:
+            return ended
 
 
 def _drain_with_bar(pusher: RevisionPusher, deadline: float | None, console: Console) -> bool:

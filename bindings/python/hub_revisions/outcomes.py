@@ -66,12 +66,22 @@ class EventLog:
 
 
 class OutcomeThread:
-    """Waits, without holding the GIL, for jobs to end; then logs them and runs the hook."""
+    """Waits, without holding the GIL, for jobs to end; then logs them and runs the hooks.
 
-    def __init__(self, worker: _core.Worker, events: EventLog, hook: Hook | None) -> None:
+    `follow` is ours and raises nothing; `hook` is the user's.
+    """
+
+    def __init__(
+        self,
+        worker: _core.Worker,
+        events: EventLog,
+        hook: Hook | None,
+        follow: Hook | None = None,
+    ) -> None:
         self._worker = worker
         self._events = events
         self._hook = hook
+        self._follow = follow
         self._seen = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="hub-revisions", daemon=True)
@@ -100,6 +110,8 @@ class OutcomeThread:
         if record is None or not (record.is_final or record.state == _SKIPPED):
             return  # it is tried again already
         self._events.outcome(record)
+        if self._follow is not None:
+            self._follow(record)
         if self._hook is None or record.state == _SKIPPED:
             return
         try:

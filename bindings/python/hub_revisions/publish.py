@@ -102,6 +102,8 @@ def save_and_publish(
 
     if callback is not None:
         callback.finish(progress_bar=not args.disable_tqdm)  # one worker per spool
+    # The final model is no candidate, and main is its own.
+    settings |= {"evaluate": None, "promote": None, "pointers": [], "retention": None}
     settings["tags"] = _union(effective["tags"], card_tags)
     settings["datasets"] = _union(effective["datasets"], datasets)
     if revision == MAIN:

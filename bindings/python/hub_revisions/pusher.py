@@ -14,6 +14,7 @@ from typing import Any
 from . import _core
 from ._native import JobRecord, config_error, decode_jobs, decode_spool
 from .checkpoint import numbers_of, read_trainer_state
+from .choosing import Choosing, Plan, make_plan
 from .credentials import Token, find_token
 from .outcomes import EventLog, OnOutcome, OutcomeThread, make_hook
 from .settings import Config, Effective, resolve, spool_path
@@ -56,6 +57,7 @@ class RevisionPusher:
         )
         self.token: Token = find_token(token, training_args)
         hook = on_outcome if callable(on_outcome) else make_hook(self.settings["on_outcome"])
+        plan = make_plan(self.settings.values)
         self._pid = os.getpid()
         self._last: list[JobRecord] = []
         # As an earlier process left them; the worker takes up what can still be pushed.
@@ -75,8 +77,32 @@ class RevisionPusher:
         # then would look like a hang; in a search there is no other end to wait at.
         self.exit_timeout = 0.0
         self.events = EventLog()
-        self._outcomes = OutcomeThread(self._worker, self.events, hook)
+        self.choosing: Choosing | None = None
+        if plan.wanted and not self.settings["offline"]:
+            self.choosing = self._make_choosing(plan)
+        follow = self._follow if self.choosing else None
+        self._outcomes = OutcomeThread(self._worker, self.events, hook, follow)
         self._exit_hook = _close_at_exit(self)
+
+    def _make_choosing(self, plan: Plan) -> Choosing:
+        try:
+            choosing = Choosing(
+                plan, self.settings, self.token, self.spool, self.events, self._being_pushed
+            )
+        except BaseException:
+            self._open.close(0)
+            self._worker = None
+            raise
+        # What an earlier process has pushed, and perhaps not lived to have evaluated.
+        choosing.pushed(self.status())
+        return choosing
+
+    def _follow(self, record: JobRecord) -> None:
+        if self.choosing:
+            self.choosing.pushed([record])
+
+    def _being_pushed(self) -> set[str]:
+        return {record.revision for record in self.status() if not record.is_final}
 
     @property
     def owned(self) -> bool:
@@ -182,6 +208,8 @@ class RevisionPusher:
             self._outcomes.close()
             self._last = decode_jobs(worker.status())
             self._worker = None  # its end releases the spool
+            if self.choosing:
+                self.choosing.close()
             atexit.unregister(self._exit_hook)
         return done
 

@@ -1,0 +1,302 @@
+"""What becomes of revisions once they are pushed: evaluated, pointed to, picked, promoted, pruned.
+
+All of it behind training, on one thread that asks the repository, and the runner's own. Nothing
+here raises into training: what goes wrong is logged once, and tried again after the next push.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ._core import ConfigError, HubRevisionError
+from ._native import Contents, JobRecord, Promotion, config_error
+from .credentials import Token
+from .evaluation.config import EvaluationConfig, load_config
+from .evaluation.runner import EvaluationRunner
+from .outcomes import EventLog
+from .prune import Purge, apply_retention, ranking_of
+from .repository import Repository
+from .retention import Retention
+from .selection.candidates import gather
+from .selection.choice import choose
+from .selection.decision import Decision, read_decisions, record
+from .selection.promotion import promote_revision
+from .selection.rule import Rule, make_rule
+from .settings import Effective
+
+logger = logging.getLogger("hub_revisions")
+
+DEFAULT_METRIC = "eval_loss"
+_CLOSE_SECONDS = 10.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The settings that say what becomes of pushed revisions, checked."""
+
+    evaluate: EvaluationConfig | None
+    rule: Rule
+    promote: str
+    pointers: tuple[str, ...]
+    retention: Retention
+    purge: Purge
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.evaluate or self.promote or self.pointers or str(self.retention))
+
+    @property
+    def needs_best(self) -> bool:
+        """Whether the best one so far matters during training."""
+        return "best" in self.pointers or self.retention.keep_best is not None
+
+
+def make_plan(settings: Mapping[str, Any]) -> Plan:
+    """The plan in these settings; those that are missing count as their defaults.
+
+    Raises `ConfigError` naming the setting, the key and what is wrong with it.
+    """
+    limits = dict(settings.get("retention") or {})
+    purges = limits.pop("purge_lfs", False)
+    if not isinstance(purges, bool):
+        raise config_error(f"'retention': purge_lfs must be true or false, not {purges!r}")
+    evaluate = settings.get("evaluate")
+    return Plan(
+        evaluate=load_config(evaluate) if evaluate else None,
+        rule=_rule(settings.get("pick") or DEFAULT_METRIC),
+        promote=settings.get("promote") or "",
+        pointers=tuple(settings.get("pointers") or ()),
+        retention=_called("retention", Retention, limits),
+        purge="purge" if purges else "keep",
+    )
+
+
+def _rule(pick: str | Mapping[str, Any]) -> Rule:
+    if isinstance(pick, Mapping):
+        return _called("pick", make_rule, dict(pick))
+    return make_rule(pick)
+
+
+def _called(setting: str, function: Callable[..., T], arguments: dict[str, Any]) -> T:
+    known = [*inspect.signature(function).parameters]
+    for key in arguments:
+        if key not in known:
+            raise config_error(f"'{setting}' has an unknown key '{key}'; it has {', '.join(known)}")
+    try:
+        return function(**arguments)
+    except ConfigError as error:
+        raise config_error(f"'{setting}': {error}") from error
+    except (TypeError, AttributeError, ValueError) as error:
+        raise config_error(f"'{setting}' holds a value of a wrong type: {error}") from error
+
+
+class Choosing:
+    """Follows the pushes of one training. `busy` names the revisions that are being pushed.
+
+    Owns a thread, and with `evaluate` an `EvaluationRunner`. Raises `ConfigError` if another
+    process evaluates for this spool.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        settings: Effective,
+        token: Token,
+        spool: str,
+        events: EventLog,
+        busy: Callable[[], Collection[str]],
+    ) -> None:
+        self._plan = plan
+        self._settings = settings
+        self._token = token
+        self._events = events
+        self._busy = busy
+        self._pid = os.getpid()
+        self._changed = threading.Condition()  # guards the five below
+        self._seen: set[str] = set()  # commits
+        self._latest: JobRecord | None = None
+        self._news = False
+        self._closing = False
+        self._repo_id = ""
+        self.runner = self._make_runner(spool)
+        self._thread = threading.Thread(target=self._run, name="hub-revisions-choose", daemon=True)
+        self._thread.start()
+
+    def pushed(self, records: Iterable[JobRecord]) -> None:
+        """Take note of what is pushed; of what was told before, nothing. Any thread, no network."""
+        with self._changed:
+            for one in records:
+                if one.state != "done" or one.commit in self._seen:
+                    continue
+                self._seen.add(one.commit)
+                self._repo_id = one.repo_id
+                if self._latest is None or one.created_ms >= self._latest.created_ms:
+                    self._latest = one
+                if self.runner:
+                    self.runner.add(one.repo_id, one.revision, one.commit, one.step)
+                self._news = True
+            self._changed.notify_all()
+
+    def conclude(self, wait: Callable[[EvaluationRunner], bool]) -> Promotion | None:
+        """Pick and, if asked to, promote: the end of a training whose pushes have ended.
+
+        `wait` waits for the runner, if the rule's numbers are still to come. Without a final answer
+        nothing is promoted, which is logged with the command that does it. Raises nothing but what
+        `wait` raises.
+        """
+        if not self._plan.promote or not self._repo_id:
+            return None
+        if self.runner and not self._is_final():
+            wait(self.runner)
+        try:
+            return self._promote_best()
+        except HubRevisionError as error:
+            self._events.problem(f"{self._plan.promote} was not moved: {error}")
+            logger.warning("do it later with: %s", self._command)
+            return None
+
+    def close(self, timeout: float = _CLOSE_SECONDS) -> None:
+        """End, within about `timeout` seconds. Evaluations go on where they run."""
+        if self._pid != os.getpid():
+            return
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(timeout)
+        if self.runner and not self.runner.close(timeout):
+            logger.info(
+                "evaluations are going on; 'hub-revisions watch-evals %s' records their results",
+                self.runner.folder.parent.parent,
+            )
+
+    @property
+    def _command(self) -> str:
+        return (
+            f"hub-revisions pick {self._repo_id} --metric '{self._plan.rule.terms[0]}' "
+            f"--promote {self._plan.promote}"
+        )
+
+    def _make_runner(self, spool: str) -> EvaluationRunner | None:
+        if self._plan.evaluate is None:
+            return None
+        return EvaluationRunner(
+            spool,
+            self._plan.evaluate,
+            self._settings.values,
+            self._token.value,
+            on_results=lambda _: self._wake(),
+        )
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._news = True
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._news or self._closing)
+                if not self._news:
+                    return
+                self._news = False
+                latest = self._latest
+            try:
+                self._follow(latest)
+            except HubRevisionError as error:
+                self._events.problem(f"pointers and retention wait for the next push: {error}")
+            except Exception as error:  # a mistake of ours must not end the thread
+                self._events.problem(f"choosing failed: {type(error).__name__}: {error}")
+
+    def _follow(self, latest: JobRecord | None) -> None:
+        """Bring pointers and retention up to date."""
+        plan = self._plan
+        if latest is None or not (plan.pointers or str(plan.retention)):
+            return
+        repository = self._repository()
+        decision = self._look(repository.read()) if plan.needs_best else None
+        wanted = {}
+        if "latest" in plan.pointers:
+            wanted["latest"] = latest.commit
+        if "best" in plan.pointers and decision and decision.winner:
+            wanted["best"] = decision.winner.commit
+        if wanted:
+            repository.move_pointers(wanted)
+        if str(plan.retention):
+            ranking = ranking_of(decision) if decision else []
+            report = apply_retention(
+                repository, plan.retention, ranking, self._busy(), purge=plan.purge
+            )
+            for one in report.revisions:
+                if one.verdict == "deleted":
+                    logger.info("%s: deleted from the repository: %s", one.revision, one.reason)
+
+    def _repository(self) -> Repository:
+        values = {**self._settings.values, "repo_id": self._repo_id}
+        return Repository.of(Effective(values, self._settings.origins), self._token)
+
+    def _look(self, contents: Contents) -> Decision | None:
+        """The answer so far; None while no revision has the metric."""
+        candidates = gather(contents.repo_id, contents.revisions, contents.records)
+        current = read_decisions(contents.records).current(self._plan.rule.text)
+        try:
+            return choose(self._plan.rule, candidates, now=time.time(), current=current)
+        except ConfigError as error:
+            logger.debug("no best revision yet: %s", error)
+            return None
+
+    def _is_final(self) -> bool:
+        try:
+            decision = self._look(self._repository().read())
+        except HubRevisionError:
+            return False
+        return decision is not None and decision.winner is not None and not decision.provisional
+
+    def _promote_best(self) -> Promotion | None:
+        repository = self._repository()
+        contents = repository.read()
+        candidates = gather(contents.repo_id, contents.revisions, contents.records)
+        earlier = read_decisions(contents.records)
+        rule = self._plan.rule
+        decision = choose(rule, candidates, now=time.time(), current=earlier.current(rule.text))
+        if decision.winner is None or decision.provisional:
+            reasons = decision.provisional or [
+                f"{x.revision}: {x.reason}" for x in decision.excluded
+            ]
+            logger.warning(
+                "%s was not moved, since there is no final answer yet: %s; later: %s",
+                self._plan.promote,
+                "; ".join(reasons[:3]),
+                self._command,
+            )
+            return None
+        decision = record(repository, decision, earlier.decisions)
+        winner = decision.winner
+        assert winner is not None
+        promotion = promote_revision(
+            repository,
+            winner.revision,
+            self._plan.promote,
+            commit=winner.commit,
+            decision=decision,
+            contents=contents,
+        )
+        logger.info(
+            "%s is %s: %s by '%s'",
+            promotion.target,
+            winner.revision,
+            decision.why,
+            decision.rule,
+        )
+        if "best" in self._plan.pointers:
+            repository.move_pointers({"best": winner.commit})
+        return promotion
