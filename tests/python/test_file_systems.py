@@ -90,16 +90,21 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         yield Place(*prepare(*roots), method)
 
 
+def room_in(place: Place) -> dict[str, Any]:
+    """Settings for its spool, on a disk that is smaller than what is left free by default."""
+    return {"spool_dir": str(place.spool), "min_free_bytes": 0}
+
+
 def submitted_offline(place: Place, where: dict[str, Any], output: Path) -> tuple[str, Path]:
     """Freeze the checkpoint without pushing it: the job's id and its weights in the spool."""
-    with RevisionPusher(output, **where, spool_dir=str(place.spool), offline=True) as pusher:
+    with RevisionPusher(output, **where, **room_in(place), offline=True) as pusher:
         job = pusher.submit(place.checkpoint)
     return job, place.spool / job / "files" / WEIGHTS
 
 
 def pushed(place: Place, where: dict[str, Any], output: Path) -> Any:
     """Push what is in the spool; the one job's record."""
-    with RevisionPusher(output, **where, spool_dir=str(place.spool)) as pusher:
+    with RevisionPusher(output, **where, **room_in(place)) as pusher:
         assert pusher.wait(timeout=60)
     (record,) = pusher.status()
     return record
