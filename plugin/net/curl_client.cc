@@ -91,6 +91,16 @@ Result<CurlList> make_headers(const HttpRequest& request) {
   return list;
 }
 
+// The answer without what the request had to prove itself with: its own credential, and what a
+// server handed out for it, which mostly is what that server was sent before.
+void blank_credentials(HttpResponse& response, const HttpRequest& request) {
+  if (request.credential) blank_echoes(response, request.credential->token);
+  for (const auto& [name, value] : request.headers) {
+    if (!equal_ignoring_case(name, "authorization")) continue;
+    blank_echoes(response, Secret(value.substr(value.find(' ') + 1)));
+  }
+}
+
 class CurlClient final : public HttpClient {
  public:
   explicit CurlClient(HttpSettings settings) : settings_(std::move(settings)) {
@@ -110,7 +120,7 @@ class CurlClient final : public HttpClient {
       if (stop.stop_requested()) return make_error(ErrorKind::kCancelled, "cancelled");
       HUBREV_CHECK(check_destination(current, settings_.allow_http));
       HUBREV_TRY(HttpResponse response, exchange(current, stop));
-      if (request.credential) blank_echoes(response, request.credential->token);
+      blank_credentials(response, request);
       if (!is_redirect(response.status)) return response;
       HUBREV_TRY(current.url, redirect_target(current.url, response.header("location")));
     }

@@ -248,6 +248,22 @@ TEST_F(CurlClientTest, CredentialsInTheFormTheyAskFor) {
   EXPECT_EQ(server.requests().at(2).header("Authorization"), "");
 }
 
+TEST_F(CurlClientTest, BlanksWhatAServerGivesBackOfACredential) {
+  LoopbackServer server(
+      always("HTTP/1.1 403 Forbidden\r\nX-Request-Id: hf_secret\r\nContent-Length: 17\r\n\r\n"
+             "who is hf_secret?"));
+  HttpRequest own = get(server.url("/"));
+  own.credential = Credential{AuthScheme::kBearer, Secret("hf_secret")};
+  HttpRequest handed_out = get(server.url("/"));
+  handed_out.headers = {{"authorization", "Bearer hf_secret"}};
+  for (const HttpRequest& request : {own, handed_out}) {
+    const auto answer = send(request);
+    ASSERT_TRUE(answer.ok()) << answer.error().message;
+    EXPECT_EQ(answer->header("x-request-id"), "*********");
+    EXPECT_EQ(answer->body, "who is *********?");
+  }
+}
+
 TEST_F(CurlClientTest, ReportsAFailingBodyInItsOwnWords) {
   LoopbackServer server([](Peer& peer) { peer.read_request(); });
   HttpRequest request = get(server.url("/"));
