@@ -93,6 +93,7 @@ struct Spool::State {
   std::mutex mutex;               // guards both below
   std::int64_t newest_ms;         // of the ids given out or found
   std::random_device random;
+  std::mutex freeing;  // between freeing a snapshot and showing how far its push is
 
   State(std::string r, SpoolLock l, std::int64_t newest)
       : root(std::move(r)), lock(std::move(l)), newest_ms(newest) {}
@@ -171,6 +172,9 @@ Status Spool::sync_job(const std::string& job_id) const {
 
 void Spool::show_progress(const std::string& job_id, const nlohmann::json& progress) const {
   if (!check_job_id(job_id).ok()) return;
+  const std::lock_guard lock(state_->freeing);
+  // A job that has ended since its progress was looked at has none to show any more.
+  if (::access(files_directory(job_id).c_str(), F_OK) != 0) return;
   (void)write_file_atomic(progress_path(job_folder(state_->root, job_id)), progress.dump(),
                           Durability::kRename);
 }
@@ -185,6 +189,7 @@ Status Spool::save(const JobRecord& record) {
 
 Status Spool::free_snapshot(const std::string& job_id) {
   HUBREV_CHECK(check_job_id(job_id));
+  const std::lock_guard lock(state_->freeing);
   const std::string files = files_directory(job_id);
   // The folder that stands for the snapshot goes last, so that who is killed here resumes.
   for (const std::string& path : {pack_path(files), card_path(job_id), work_directory(job_id),

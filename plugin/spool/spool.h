@@ -57,7 +57,7 @@ class Spool {
   // was synced. Blocks for the disk; never on the training thread.
   Status sync_job(const std::string& job_id) const;
 
-  // Shows other processes how far a running job is. Best effort.
+  // Shows other processes how far a running job is, while it has its snapshot. Best effort.
   void show_progress(const std::string& job_id, const nlohmann::json& progress) const;
 
   // Replaces the record of a published job atomically. On disk when this returns; blocks for it.

@@ -154,6 +154,17 @@ TEST_F(SpoolTest, FreesEverythingButTheRecord) {
   EXPECT_EQ(records().size(), 1u);
 }
 
+TEST_F(SpoolTest, ShowsNoProgressOfAJobThatWasFreed) {
+  Spool& spool = open();
+  const std::string id = submit(spool);
+  const std::string shown = root_ + "/" + id + "/progress.json";
+  spool.show_progress(id, {{"bytes_sent", 1}});
+  EXPECT_TRUE(fs::exists(shown));
+  ASSERT_TRUE(spool.free_snapshot(id).ok());
+  spool.show_progress(id, {{"bytes_sent", 2}});  // by who looked at it before
+  EXPECT_FALSE(fs::exists(shown));
+}
+
 TEST_F(SpoolTest, FreeingFollowsNoLink) {
   Spool& spool = open();
   const std::string id = submit(spool);
