@@ -292,6 +292,7 @@ bool Engine::close(std::chrono::milliseconds drain) {
   }
   jobs_.wait_until_idle();
   if (!released_) {
+    store_late();  // the last chance of a record for which there was no room
     sync_new_jobs();
     clean_up_now();
     spool_.release();

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(mount)], check=True)
 
 
+def fill(file: Path) -> None:
+    """Write until the disk is full."""
+    with file.open("wb", buffering=0) as others, suppress(OSError):
+        while True:
+            others.write(b"x" * 4096)
+
+
 def test_a_full_disk_never_raises_and_frees_itself(
     hub: LocalHub, where: dict[str, Any], tmp_path: Path, small_disk: Path
 ) -> None:
@@ -168,12 +176,7 @@ def test_a_full_disk_never_raises_and_frees_itself(
             pusher.submit(folder, f"r{n}", metrics={})
         assert sorted(states(pusher).values()) == ["queued"] * 3 + ["skipped"] * 2
         # Somebody else takes the rest: not even a record can be written any more.
-        with (small_disk / "others").open("wb", buffering=0) as others:
-            try:
-                while True:
-                    others.write(b"x" * 4096)
-            except OSError:
-                pass
+        fill(small_disk / "others")
         last = write_checkpoint(tmp_path / "model-last", size=2 * MIB)
         pusher.submit(last, "last", metrics={})
         assert states(pusher)["last"] == "skipped"
@@ -186,6 +189,19 @@ def test_a_full_disk_never_raises_and_frees_itself(
         assert pusher.wait(timeout=60)
         assert states(pusher)["last"] == "done"
     assert set(branches(hub, where["repo_id"])) >= {*(f"r{n}" for n in range(5)), "last"}
+
+
+def test_a_record_that_did_not_fit_is_written_at_the_end(
+    where: dict[str, Any], tmp_path: Path, small_disk: Path
+) -> None:
+    place = {"spool_dir": str(small_disk / "spool"), "min_free_bytes": 0, "offline": True}
+    with RevisionPusher(tmp_path, **place, **where) as pusher:
+        fill(small_disk / "others")
+        pusher.submit(write_checkpoint(tmp_path / "model"), "r", metrics={})
+        assert not list((small_disk / "spool").glob("*/job.json"))
+        (small_disk / "others").unlink()
+    with RevisionPusher(tmp_path, **place, **where) as pusher:
+        assert set(states(pusher)) == {"r"}
 
 
 def test_a_backlog_is_pushed_no_faster_than_the_hour_allows(
