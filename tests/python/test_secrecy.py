@@ -290,6 +290,30 @@ def test_a_refusal_by_git(proxy: HoldingProxy, where: dict[str, Any], tmp_path: 
     assert "***" in str(record.error)  # the words came through, without it
 
 
+def test_a_refusal_of_one_object(
+    proxy: HoldingProxy, where: dict[str, Any], tmp_path: Path
+) -> None:
+    """In an answer that is a success, whose headers for the next request hold the token rightly."""
+
+    def refused(request: Request) -> Answer:
+        objects = [
+            wanted | {"error": {"code": 403, "message": f"who is {authorization(request)}?"}}
+            for wanted in json.loads(request.body)["objects"]
+        ]
+        body = json.dumps({"transfer": "basic", "objects": objects}).encode()
+        return Answer(200, {"Content-Type": "application/vnd.git-lfs+json"}, body)
+
+    proxy.answer("/objects/batch", refused)
+    folder = write_checkpoint(tmp_path / "checkpoint-1", step=1)
+    with RevisionPusher(tmp_path, **where) as pusher:
+        pusher.submit(folder)
+        assert pusher.wait(timeout=60)
+        assert_clean_pusher(pusher)
+    (record,) = pusher.status()
+    assert record.state == "failed"
+    assert "who is Bearer ***?" in str(record.error)
+
+
 def test_an_upload_offer_that_names_another_host(
     hub: LocalHub, proxy: HoldingProxy, where: dict[str, Any], repo_id: str, tmp_path: Path
 ) -> None:
