@@ -80,8 +80,10 @@ Status make_ours(const std::string& root) {
     return make_error(ErrorKind::kConfig,
                       "the spool " + root + " belongs to another user; choose another 'spool_dir'");
   }
-  // Best effort: some network and FUSE mounts know no modes.
-  if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) (void)::chmod(root.c_str(), 0700);
+  // Best effort: some network and FUSE mounts know no modes. A folder that is read-only stays so.
+  if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    (void)::chmod(root.c_str(), info.st_mode & S_IRWXU);
+  }
   return {};
 }
 
