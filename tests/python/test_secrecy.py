@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import pickle
+import re
 import stat
 import traceback
 from collections.abc import Callable, Iterator
@@ -42,7 +43,7 @@ MIB = 1 << 20
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHub]:
     """A hub whose write token is the marked one."""
     root = tmp_path_factory.mktemp("hub")
-    (root / "tokens.json").write_text(json.dumps({"write": TOKEN, "read": "hf_read"}))
+    (root / "tokens.json").write_text(json.dumps({"write": TOKEN, "read": "hf_reader"}))
     with LocalHub(root) as running:
         yield running
 
@@ -109,7 +110,7 @@ def test_the_search_finds_what_it_looks_for(tmp_path: Path) -> None:
 def test_a_push_that_succeeds(
     hub: LocalHub, proxy: HoldingProxy, where: dict[str, Any], repo_id: str, tmp_path: Path
 ) -> None:
-    folder = write_checkpoint(tmp_path / "checkpoint-1", step=1, size=2 * MIB)
+    folder = write_checkpoint(tmp_path / "checkpoint-1", step=1, size=2 * MIB, loss=1.0)
     (tmp_path / "README.md").write_text("# The trainer's card\n")
     hold = proxy.hold("/git-receive-pack$")
     with RevisionPusher(tmp_path, **where) as pusher:
@@ -124,7 +125,7 @@ def test_a_push_that_succeeds(
     assert pusher.status()[0].state == "done"
     assert_clean_pusher(pusher)
     found = list_revisions(repo_id, endpoint=proxy.endpoint, token=TOKEN)
-    best = best_revision(repo_id, metric="step:min", endpoint=proxy.endpoint, token=TOKEN)
+    best = best_revision(repo_id, metric="loss", endpoint=proxy.endpoint, token=TOKEN)
     promoted = promote(repo_id, "step-000000001", endpoint=proxy.endpoint, token=TOKEN)
     assert_clean(repr((found, best, promoted)), "a revision")
 
@@ -210,10 +211,12 @@ STAGES = (
 def test_a_push_that_fails(
     proxy: HoldingProxy, where: dict[str, Any], tmp_path: Path, echo: str
 ) -> None:
-    folder = write_checkpoint(tmp_path / "checkpoint-1", step=1)
     for number, stage in enumerate(STAGES):
+        # Files of its own, or nothing would be uploaded where an earlier one got that far.
+        folder = write_checkpoint(tmp_path / f"checkpoint-{number}", step=number, size=16 + number)
         proxy.answers.clear()
         proxy.answer(stage, ECHOES[echo])
+        before = proxy.count()
         with RevisionPusher(tmp_path / str(number), **where) as pusher:
             pusher.preflight()
             pusher.submit(folder)
@@ -222,6 +225,7 @@ def test_a_push_that_fails(
                 pass
             assert_clean(str(pusher.preflight_result()), f"the preflight's result at {stage}")
             assert_clean_pusher(pusher)
+        assert any(re.search(stage, line) for line in proxy.requests[before:]), f"not at {stage}"
         records = (tmp_path / str(number)).glob("_hub_revisions/*/job.json")
         assert_clean("".join(record.read_text() for record in records), f"the record at {stage}")
         if echo == "redirection" and "validate" not in stage:  # a card costs no push
@@ -461,7 +465,7 @@ def test_the_spool_is_ones_own(
     spool = tmp_path / "spool"
     if spool_is != "new":
         spool.mkdir(mode=0o777 if spool_is == "open to all" else 0o755)
-    hold = proxy.hold("/revision/")
+    hold = proxy.hold("/git-receive-pack$")
     with RevisionPusher(tmp_path, **where, spool_dir=str(spool)) as pusher:
         pusher.submit(folder)
         hold.wait()
