@@ -26,6 +26,7 @@ COMMANDS = [
     "list",
     "pick",
     "promote",
+    "prune",
     "report",
     "results",
     "config",
@@ -206,6 +207,8 @@ def test_a_folder_without_a_spool_is_named(tmp_path: Path, command: str) -> None
         (["list", "me/model", "--endpoint", "ftp://x"], 2, "endpoint"),
         (["config", "show", "--set", "concurrency"], 2, "KEY=VALUE"),
         (["config", "show", "--set", f"token={SECRET}"], 2, "HF_TOKEN"),
+        (["push", "here", "--repo", "me/model", "--set", f"token={SECRET}"], 2, "HF_TOKEN"),
+        (["push", "here", "--repo", "me/model", "--set", "output_dir=x"], 2, "output_dir"),
         (["config", "check", "/nowhere.json"], 2, "/nowhere.json"),
     ],
 )

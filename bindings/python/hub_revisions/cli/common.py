@@ -13,6 +13,7 @@ import typer
 
 from .. import _core
 from .._native import Promotion, config_error, to_json
+from ..settings import check_keywords
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -106,8 +107,10 @@ def keywords(overrides: list[str] | None = None, **options: Any) -> dict[str, An
         key, equals, text = item.partition("=")
         if not equals:
             raise config_error(f"--set {item}: write KEY=VALUE")
-        # Unknown keys are refused with all others, by name.
         given[key] = text if "string" in known.get(key, {}).get("type", []) else _value(text)
+    # Here, since what they are handed to has arguments that are no settings: a token, say, which
+    # must not stand on a command line.
+    check_keywords(given)
     return given
 
 
