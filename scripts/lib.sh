@@ -30,7 +30,7 @@ need_packages() {
 RUNTIME_PACKAGES=(git git-lfs python3 python3-venv ca-certificates)
 BUILD_PACKAGES=(g++ cmake ninja-build ccache pkg-config python3-dev libgit2-dev
   libcurl4-openssl-dev libssl-dev nlohmann-json3-dev libboost-dev libyaml-cpp-dev)
-TEST_PACKAGES=(libgtest-dev libgmock-dev)
+TEST_PACKAGES=(libgtest-dev libgmock-dev btrfs-progs xfsprogs)
 BROWSER_PACKAGES=(chromium chromium-driver fonts-dejavu-core)
 SLURM_PACKAGES=(slurmctld slurmd slurm-client)
 LINT_PACKAGES=(clang clang-format clang-tidy libclang-rt-14-dev)
