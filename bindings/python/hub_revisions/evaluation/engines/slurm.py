@@ -142,9 +142,11 @@ class SlurmEngine:
         except UnreachableError as error:
             problem, passing = str(error), True
         else:
-            if answer.code == 0 and (number := job_id(answer.stdout)):
+            number = job_id(answer.stdout) if answer.code == 0 else ""
+            if number:
                 return Job(self.name, number, request.key, request.out_dir, submitted)
-            problem, passing = complaint(answer.stderr), is_passing(answer.stderr)
+            problem = complaint(answer.stderr) if answer.code else "it printed no job id"
+            passing = answer.code == 0 or is_passing(answer.stderr)
         # Where the answer was lost, the job may be in the queue all the same.
         if passing and (job := self.find(request.key, request.attempt)):
             return job

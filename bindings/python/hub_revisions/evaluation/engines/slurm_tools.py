@@ -17,7 +17,6 @@ from ..contract import UnreachableError
 from .slurm_words import complaint, is_unknown_job
 
 _PING_SECONDS = 3.0
-_SECONDS = 12.0  # more than Slurm itself waits for its controller by default
 _TOOLS = ("sbatch", "squeue", "scancel", "scontrol")
 
 
@@ -36,6 +35,8 @@ class SlurmTools:
     `has_history`: ask the accounting database, if there is one. All methods raise
     `UnreachableError` where nothing else is said.
     """
+
+    seconds = 12.0  # for one tool; more than Slurm itself waits for its controller by default
 
     def __init__(self, environment: Mapping[str, str], *, has_history: bool) -> None:
         self._environment = environment
@@ -75,9 +76,10 @@ class SlurmTools:
         return _rows(answer.stdout, columns.count(",") + 1)
 
     def run(
-        self, *command: str, more: Mapping[str, str] | None = None, timeout: float = _SECONDS
+        self, *command: str, more: Mapping[str, str] | None = None, timeout: float | None = None
     ) -> Answer:
         """Run one tool, with `more` in its environment."""
+        limit = self.seconds if timeout is None else timeout
         try:
             process = subprocess.Popen(
                 command,
@@ -92,13 +94,13 @@ class SlurmTools:
         except OSError as error:
             raise UnreachableError(f"{command[0]} cannot be run: {error.strerror}") from error
         try:
-            stdout, stderr = process.communicate(timeout=timeout)
+            stdout, stderr = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
             # Its children too: a wrapper's would hold the pipes open.
             os.killpg(process.pid, signal.SIGKILL)
             _, stderr = process.communicate()
             told = f": {complaint(stderr)}" if stderr.strip() else ""
-            raise UnreachableError(f"{command[0]} did not end in {timeout:g} s{told}") from None
+            raise UnreachableError(f"{command[0]} did not end in {limit:g} s{told}") from None
         return Answer(process.returncode, stdout, stderr)
 
 

@@ -91,15 +91,14 @@ def status_of(words: str, reason: str = "", code: int | None = None, signal: int
         return JobStatus(known, reason=told)
     if known is State.CANCELLED:
         return JobStatus(known, reason="cancelled in Slurm" + words.removeprefix(state))
-    described = f"Slurm says {state}" + (f" ({told})" if told else "")
     if signal == _CANNOT_OPEN:
-        described += ": its folder cannot be opened on the node"
-    return JobStatus(
-        State.FAILED,
-        exit_code=None if code is None or signal == _CANNOT_OPEN else code or 128 + signal,
-        reason=described,
-        retryable=state in _MACHINES_FAULT or signal == _CANNOT_OPEN,
-    )
+        reason = "its folder cannot be opened on the node"
+        return JobStatus(State.FAILED, reason=reason, retryable=True)
+    exit_code = None if code is None else code or 128 + signal
+    described = f"Slurm says {state}" + (f", {told}" if told else "")
+    if told == "NonZeroExitCode" and code:
+        described = f"exit code {code}"
+    return JobStatus(State.FAILED, exit_code, described, retryable=state in _MACHINES_FAULT)
 
 
 def exit_of(text: str) -> tuple[int | None, int]:
