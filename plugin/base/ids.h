@@ -45,7 +45,7 @@ class HexId {
   }
 
   const Bytes& bytes() const { return bytes_; }
-  auto operator<=>(const HexId&) const = default;
+  auto operator<=>(const HexId&) const = default;  // NOLINT(modernize-use-nullptr): is none
 
  private:
   static int digit_value(char c) {

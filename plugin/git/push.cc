@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -8,6 +7,7 @@
 #include "plugin/git/exchange.h"
 #include "plugin/git/git_error.h"
 #include "plugin/git/git_handles.h"
+#include "plugin/git/ref_update.h"
 #include "plugin/git/remote.h"
 #include "plugin/git/subtransport.h"
 
@@ -18,34 +18,18 @@ namespace {
 // "a/b") in a repository that is used again.
 constexpr const char* kLocalRef = "refs/hubrev/push";
 
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
-
-// How git and the servers built on it word that the ref is no longer what the push was based on.
-bool says_ref_moved(std::string_view status) {
-  constexpr std::array<std::string_view, 8> kWords = {
-      "failed to update ref", "cannot lock ref", "failed to lock",   "incorrect old value",
-      "already exists",       "fetch first",     "non-fast-forward", "stale info"};
-  return std::any_of(kWords.begin(), kWords.end(),
-                     [&](std::string_view words) { return contains(status, words); });
-}
-
-// One attempt at a push, and what libgit2's callbacks learnt during it. As in git's own protocol, a
-// zero PushRequest::commit is a ref that is not there: pushing it deletes the ref.
+// One attempt at a push, and what libgit2's callbacks learnt during it.
 class PushAttempt final : public Exchange {
  public:
   PushAttempt(const Repository& repository, const Remote& remote, const PushRequest& request,
               const std::stop_token& stop)
-      : Exchange(repository, remote, stop,
-                 request.commit == GitId() ? "deleting in" : "pushing to"),
-        request_(request) {}
+      : Exchange(repository, remote, stop, "pushing to"), request_(request) {}
 
   // The remote's refs are known, nothing is sent yet. An Error ends the push.
   Status negotiate(const git_push_update& update) {
     const GitId current = to_id(update.src);
     if (current != GitId()) previous_ = current;
-    if (current == request_.commit) {
+    if (previous_ == request_.commit) {
       already_there_ = true;  // outcome() looks at this before it looks at any Error
       return make_error(ErrorKind::kConflict, "nothing to push");
     }
@@ -89,13 +73,7 @@ class PushAttempt final : public Exchange {
   }
 
   Error refused(const std::string& status) const {
-    const std::string words = server_text.text();
-    ErrorKind kind = ErrorKind::kRejected;
-    if (says_ref_moved(status)) kind = ErrorKind::kConflict;
-    if (contains(status + words, "DENIED") || contains(status, "forbidden"))
-      kind = ErrorKind::kAuth;
-    return make_error(kind, "the server refused " + request_.ref + ": " + status +
-                                (words.empty() ? "" : ": " + words));
+    return ref_refused(request_.ref, status, server_text.text());
   }
 
   Error moved() const {
@@ -153,55 +131,32 @@ Result<PushOutcome> push_once(Repository& repository, const Remote& remote,
   options.follow_redirects = GIT_REMOTE_REDIRECT_NONE;
   // '+' because libgit2 would otherwise want the remote's old commit here; what may be replaced is
   // decided in negotiate(), and the server compares with the value seen there.
-  const std::string source = request.commit == GitId() ? "" : std::string("+") + kLocalRef;
-  std::string refspec = source + ":" + request.ref;
+  std::string refspec = std::string("+") + kLocalRef + ":" + request.ref;
   char* pointer = refspec.data();
   const git_strarray array{&pointer, 1};
   const int code = git_remote_push(handle.get(), &array, &options);
   return attempt.outcome(code);
 }
 
-Status check_ref(const std::string& ref) {
-  int valid = 0;
-  git_reference_name_is_valid(&valid, ref.c_str());
-  if (valid != 0 && ref.starts_with("refs/")) return {};
-  return make_error(ErrorKind::kInvalidInput,
-                    "'" + ref + "' is not a full ref name such as refs/heads/main");
-}
-
-Status name_commit(Repository& repository, const GitId& id) {
-  const git_oid oid = to_oid(id);
+Status check_request(Repository& repository, const PushRequest& request) {
+  HUBREV_CHECK(check_ref_name(request.ref));
+  const git_oid oid = to_oid(request.commit);
   CommitHandle commit;
   HUBREV_CHECK(git_check(git_commit_lookup(out(commit), repository.handle(), &oid),
-                         "looking for commit " + id.hex()));
+                         "looking for commit " + request.commit.hex()));
   ReferenceHandle reference;
   return git_check(git_reference_create(out(reference), repository.handle(), kLocalRef, &oid,
                                         /*force=*/1, nullptr),
-                   "naming commit " + id.hex());
+                   "naming commit " + request.commit.hex());
 }
 
 }  // namespace
 
 Result<PushOutcome> push(Repository& repository, const Remote& remote, const PushRequest& request,
                          const std::stop_token& stop) {
-  HUBREV_CHECK(check_ref(request.ref));
-  HUBREV_CHECK(name_commit(repository, request.commit));
+  HUBREV_CHECK(check_request(repository, request));
   return with_retry(remote.retry, stop,
                     [&] { return push_once(repository, remote, request, stop); });
-}
-
-Result<DeleteResult> delete_ref(Repository& repository, const Remote& remote,
-                                const std::string& ref, const GitId& expected,
-                                const std::stop_token& stop) {
-  HUBREV_CHECK(check_ref(ref));
-  PushRequest request;
-  request.ref = ref;
-  request.expected = expected;
-  HUBREV_TRY(const PushOutcome outcome, with_retry(remote.retry, stop, [&] {
-               return push_once(repository, remote, request, stop);
-             }));
-  return outcome.result == PushResult::kAlreadyThere ? DeleteResult::kAlreadyGone
-                                                     : DeleteResult::kDeleted;
 }
 
 }  // namespace hubrev

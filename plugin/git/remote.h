@@ -1,5 +1,5 @@
 #pragma once
-// What is done with a remote repository: list its refs, fetch, push, delete a ref. Smart HTTP,
+// What is done with a remote repository: list its refs, fetch, push, delete refs. Smart HTTP,
 // protocol version 0 (git's Documentation/gitprotocol-http and gitprotocol-pack), over the caller's
 // HttpClient.
 //
@@ -72,12 +72,19 @@ struct PushOutcome {
 Result<PushOutcome> push(Repository& repository, const Remote& remote, const PushRequest& request,
                          const std::stop_token& stop);
 
+struct RefDeletion {
+  std::string ref;  // full: "refs/heads/x"
+  GitId expected;   // compare-and-swap: the ref must still be this, else kConflict
+};
+
 enum class DeleteResult { kDeleted, kAlreadyGone };
 
-// Removes the remote ref, if it still is `expected`; else kConflict, and the server compares too. A
-// ref that is not there is a success. Errors as of push().
-Result<DeleteResult> delete_ref(Repository& repository, const Remote& remote,
-                                const std::string& ref, const GitId& expected,
-                                const std::stop_token& stop);
+// Removes remote refs, many in one push, and says for each in order what became of it: kConflict
+// and kRejected are about that one only. The server compares too, so a ref that moves in between is
+// never removed. An Error of the whole is as of push(); some refs may be gone by then, and another
+// call finds them kAlreadyGone.
+Result<std::vector<Result<DeleteResult>>> delete_refs(Repository& repository, const Remote& remote,
+                                                      const std::vector<RefDeletion>& deletions,
+                                                      const std::stop_token& stop);
 
 }  // namespace hubrev

@@ -83,21 +83,20 @@ class Pruning {
 
   // A refusal that is about one branch keeps that one; any other Error ends it.
   Status delete_revisions() {
-    int deleted = 0;
+    std::vector<PrunedRevision*> doomed;
+    std::vector<RefDeletion> deletions;
     for (PrunedRevision& one : outcome_.revisions) {
       if (one.verdict != PruneVerdict::kDeleted) continue;
-      const auto result =
-          delete_ref(repository_, remote_, branch_ref(one.revision), one.commit, stop_);
-      if (result.ok()) {
-        ++deleted;
-        continue;
-      }
-      const Error& error = result.error();
-      if (error.kind != ErrorKind::kConflict && error.kind != ErrorKind::kRejected) {
-        return with_context(error, "after deleting " + std::to_string(deleted) + " revision(s)");
-      }
-      one.verdict = PruneVerdict::kKept;
-      one.reason = error.message;
+      doomed.push_back(&one);
+      deletions.push_back({branch_ref(one.revision), one.commit});
+    }
+    HUBREV_TRY(const auto results, delete_refs(repository_, remote_, deletions, stop_));
+    for (std::size_t i = 0; i < doomed.size(); ++i) {
+      if (results[i].ok()) continue;
+      const Error& error = results[i].error();
+      if (error.kind != ErrorKind::kConflict && error.kind != ErrorKind::kRejected) return error;
+      doomed[i]->verdict = PruneVerdict::kKept;
+      doomed[i]->reason = error.message;
     }
     return {};
   }

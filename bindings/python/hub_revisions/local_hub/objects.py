@@ -11,6 +11,7 @@ import hashlib
 import re
 import secrets
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -42,6 +43,15 @@ def is_oid(text: object) -> bool:
     return isinstance(text, str) and _OID.fullmatch(text) is not None
 
 
+@dataclass(frozen=True)
+class StoredObject:
+    """One object: `size` in bytes, `stored_at` in unix seconds."""
+
+    oid: str
+    size: int
+    stored_at: float
+
+
 class LfsObjects:
     """The LFS objects of one repository. Any number of threads may use it at once."""
 
@@ -59,6 +69,21 @@ class LfsObjects:
             return self.path(oid).stat().st_size
         except FileNotFoundError:
             return None
+
+    def all(self) -> list[StoredObject]:
+        """Every stored object, by oid."""
+        found = []
+        for path in sorted(self._objects.glob("??/??/*")):
+            try:
+                status = path.stat()
+            except FileNotFoundError:  # removed at the same time
+                continue
+            found.append(StoredObject(path.name, status.st_size, status.st_mtime))
+        return found
+
+    def remove(self, oid: str) -> None:
+        """Remove an object; harmless when it is not stored."""
+        self.path(oid).unlink(missing_ok=True)
 
     def receive(self, oid: str, size: int) -> Sink:
         """Start to write one whole object."""

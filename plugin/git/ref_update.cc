@@ -1,0 +1,43 @@
+#include "plugin/git/ref_update.h"
+
+#include <git2.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace hubrev {
+namespace {
+
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+// How git and the servers built on it word that the ref is no longer what the push was based on.
+bool says_ref_moved(std::string_view status) {
+  constexpr std::array<std::string_view, 8> kWords = {
+      "failed to update ref", "cannot lock ref", "failed to lock",   "incorrect old value",
+      "already exists",       "fetch first",     "non-fast-forward", "stale info"};
+  return std::any_of(kWords.begin(), kWords.end(),
+                     [&](std::string_view words) { return contains(status, words); });
+}
+
+}  // namespace
+
+Status check_ref_name(const std::string& ref) {
+  int valid = 0;
+  git_reference_name_is_valid(&valid, ref.c_str());
+  if (valid != 0 && ref.starts_with("refs/")) return {};
+  return make_error(ErrorKind::kInvalidInput,
+                    "'" + ref + "' is not a full ref name such as refs/heads/main");
+}
+
+Error ref_refused(const std::string& ref, const std::string& status, const std::string& words) {
+  ErrorKind kind = ErrorKind::kRejected;
+  if (says_ref_moved(status)) kind = ErrorKind::kConflict;
+  if (contains(status + words, "DENIED") || contains(status, "forbidden")) kind = ErrorKind::kAuth;
+  return make_error(
+      kind, "the server refused " + ref + ": " + status + (words.empty() ? "" : ": " + words));
+}
+
+}  // namespace hubrev

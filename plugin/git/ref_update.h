@@ -1,0 +1,18 @@
+#pragma once
+// What the ways to change a remote ref have in common. Internal to this layer.
+
+#include <string>
+
+#include "plugin/base/result.h"
+
+namespace hubrev {
+
+// kInvalidInput for what is no full ref name.
+Status check_ref_name(const std::string& ref);
+
+// The Error for a ref that the server did not change. `status` is what it reported of the ref, as
+// one line; `words` what its hooks wrote. kConflict when the ref is no longer what the update was
+// based on, kAuth when the token may not write, else kRejected.
+Error ref_refused(const std::string& ref, const std::string& status, const std::string& words);
+
+}  // namespace hubrev
