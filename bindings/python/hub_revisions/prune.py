@@ -112,13 +112,14 @@ def apply_retention(
     busy: Collection[str],
     purge: Purge = "keep",
 ) -> PruneReport:
-    """`prune` while a training goes on. `busy` names the revisions that are still being pushed.
+    """`prune` while a training goes on.
 
-    While there are any, the newest one that arrived stays too: the server tells a push that it has
+    `busy` names the revisions that are still to be pushed, or pushed and still to be handed to an
+    evaluation. While there are any, the newest one that arrived stays too: the server tells a push that it has
     a file already, and until its commit has arrived nothing else says that the file is needed.
     """
     contents = repository.read()
-    held = dict.fromkeys(busy, "it is being pushed")
+    held = dict.fromkeys(busy, "it is still to be pushed or evaluated")
     candidates = [revision for revision in contents.revisions if is_candidate(revision)]
     if busy and candidates:
         newest = max(candidates, key=lambda revision: (revision.time, revision.step or 0))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from child_process import Child
+from child_process import Child, until
 from hub_revisions import AuthError
 from hub_revisions.local_hub import LocalHub
 from hub_revisions.prune import PruneReport, apply_retention, prune
@@ -240,8 +240,6 @@ def test_a_prune_that_was_killed_is_finished_by_the_next_one(four: Pushed, tmp_p
 
 
 def _until_taken(hub: LocalHub, child: Child) -> None:
-    from child_process import until
-
     until(lambda: hub.fault_counts()[0]["hits"] == 1, f"no batch: {child.output}")
 
 
@@ -253,6 +251,26 @@ def test_an_upload_under_way_is_left_alone(four: Pushed) -> None:
     assert (report.files.objects, report.files.young_objects) == (1, 1)
     assert young in four.objects()
     assert old not in four.objects()
+
+
+def test_what_is_committed_at_the_last_moment_keeps_its_files(four: Pushed, tmp_path: Path) -> None:
+    """The revision goes; somebody makes a branch of its files before they are purged."""
+    tree = git(four.folder, "rev-parse", f"{name_of(100)}^{{tree}}").strip()
+    four.hub.set_faults({"path": "*/lfs-files", "do": "stall", "seconds": 2})
+    reports: list[PruneReport] = []
+    thread = threading.Thread(target=lambda: reports.append(apply(four, purge="purge")))
+    thread.start()
+    until(lambda: four.hub.fault_counts()[0]["hits"] == 1, "the files are never listed")
+    commit = git(
+        four.folder, "-c", "user.name=A", "-c", "user.email=a@example.org",
+        "commit-tree", tree, "-m", "by hand",
+    ).strip()  # fmt: skip
+    git(four.folder, "update-ref", "refs/heads/rescued", commit)
+    thread.join()
+    assert reports[0].deleted == (name_of(100), name_of(200))
+    assert reports[0].files.objects == 1
+    got = download(four.hub, four.repo_id, "rescued", tmp_path / "rescued")
+    assert (got / "model.safetensors").read_bytes() == four.weights(100).read_bytes()
 
 
 def test_more_files_than_one_page_and_one_batch(four: Pushed) -> None:
@@ -344,7 +362,7 @@ def test_during_training_what_is_busy_stays_and_so_does_the_newest(four: Pushed)
     )
     assert reasons(report) == {
         100: "best 1 of 4",
-        200: "it is being pushed",
+        200: "it is still to be pushed or evaluated",
         300: "deleted",
         400: "a push under way may share its files",
     }
