@@ -223,3 +223,26 @@ def test_jobs_that_ended_long_ago(
     found = results(repository)
     assert found["good"][0] == "succeeded"
     assert found["beheaded"] == ("lost", "the engine does not know it any more")
+
+
+def test_a_preempted_evaluation_is_tried_again(
+    make: Make,
+    repository: FakeRepository,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    require_slurm()
+    settings = ("CPUS=1", "PreemptType=preempt/partition_prio", "PreemptMode=CANCEL")
+    with Cluster(tmp_path_factory.mktemp("preempting"), *settings) as cluster:
+        monkeypatch.setenv("SLURM_CONF", str(cluster.configuration))
+        cluster.tool("scontrol", "create", "PartitionName=urgent", "Nodes=ALL", "PriorityTier=9")
+        runner = make(suite("slow", sys.executable, "-c", SLOW))
+        runner.add(REPO, "step-1", "a" * 40, 1)
+        first = of(runner, "slow")
+        until((folder_of(runner, first) / "began").exists, "it does not begin")
+        cluster.tool("sbatch", "--partition=urgent", "--output=/dev/null", "--wrap=true")
+        until(lambda: runner.status()[0].attempt == 2, "it is not tried again")
+        (folder_of(runner, of(runner, "slow")) / "go").touch()
+        assert runner.wait(60)
+    assert ends(repository) == [("failed", 1), ("succeeded", 2)]
+    assert "PREEMPTED" in str(repository.results[0]["reason"])

@@ -65,7 +65,9 @@ def decide(
             return Verdict(State.SUCCEEDED)
         if done.exit_code == -1:
             return Verdict(State.LOST, done.host, retryable=True)
-        return Verdict(State.FAILED, f"exit code {done.exit_code}")
+        # One that is preempted can still write its word.
+        retryable = said is not None and said.retryable
+        return Verdict(State.FAILED, f"exit code {done.exit_code}", retryable)
     if said is None:
         if unknown_polls < UNKNOWN_POLLS:
             return Verdict(State.RUNNING)
