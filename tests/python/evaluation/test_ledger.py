@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
-from child_process import Child
+from child_process import Child, until
 from hub_revisions import ConfigError
 from hub_revisions.evaluation.ledger import Ledger, read_events
 
@@ -62,6 +63,22 @@ def test_one_process_works_and_another_says_so(tmp_path: Path) -> None:
         assert read_events(tmp_path / "evaluations") == [{"event": "theirs"}]
     # It was killed: nothing is in the way.
     Ledger(tmp_path / "evaluations").close()
+
+
+def test_a_fork_that_lives_on_keeps_nobody_out(tmp_path: Path) -> None:
+    fork = (
+        "import os\nif os.fork() == 0:\n    print(os.getpid(), flush=True)\n    time.sleep(600)\n"
+    )
+    with Child(tmp_path, HOLD.replace('print("held"', fork + 'print("held"'), tmp_path) as child:
+        child.says("held")
+        until(lambda: any(line.isdigit() for line in child.output.splitlines()), "no fork")
+        child.send(signal.SIGKILL)
+        child.ends()
+        pid = next(int(line) for line in child.output.splitlines() if line.isdigit())
+        try:
+            Ledger(tmp_path).close()
+        finally:
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_one_process_cannot_hold_it_twice(tmp_path: Path) -> None:

@@ -127,6 +127,13 @@ def test_a_signal_to_all_processes_at_once(make_request: Requests) -> None:
         assert done.exit_code == 143
 
 
+def test_an_interrupt_is_not_ignored(make_request: Requests) -> None:
+    request = make_request(sys.executable, "-c", "import signal; print(signal.getsignal(2))")
+    stage(request)
+    assert run(request.out_dir) == 0
+    assert "default_int_handler" in (request.out_dir / "stdout.log").read_text()
+
+
 def test_without_its_folder_nothing_runs(make_request: Requests, tmp_path: Path) -> None:
     request = make_request("touch", str(tmp_path / "ran"))
     script = stage(request)

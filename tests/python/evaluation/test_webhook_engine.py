@@ -69,7 +69,7 @@ def test_nobody_is_asked_and_nobody_is_stopped(make_request: Requests) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "retryable"), [(400, False), (404, False), (307, False), (429, True), (503, True)]
+    ("status", "retryable"), [(400, False), (404, False), (302, False), (429, True), (503, True)]
 )
 def test_an_answer_that_is_no_success(make_request: Requests, status: int, retryable: bool) -> None:
     answer = Answer(status, headers={"Location": "/elsewhere"})

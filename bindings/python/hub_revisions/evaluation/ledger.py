@@ -11,6 +11,7 @@ import fcntl
 import json
 import logging
 import os
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +24,10 @@ Event = Mapping[str, Any]
 
 _LEDGER = "ledger.jsonl"
 _LOCK = "lock"
+
+
+# Of this process; a fork's copies would keep others out after we have ended.
+_held: weakref.WeakSet[Ledger] = weakref.WeakSet()
 
 
 class Ledger:
@@ -44,6 +49,7 @@ class Ledger:
         except BaseException:
             self._lock.close()
             raise
+        _held.add(self)
 
     def append(self, event: Event) -> None:
         """Add a line, and have it on disk. Raises `OSError`; then there is none of it."""
@@ -60,8 +66,17 @@ class Ledger:
 
     def close(self) -> None:
         """Let others have it."""
+        _held.discard(self)
         os.close(self._file)
         self._lock.close()
+
+
+def _let_go_in_fork() -> None:
+    for ledger in list(_held):
+        ledger.close()
+
+
+os.register_at_fork(after_in_child=_let_go_in_fork)
 
 
 def read_events(folder: Path) -> list[Event]:
