@@ -115,8 +115,9 @@ def apply_retention(
     """`prune` while a training goes on.
 
     `busy` names the revisions that are still to be pushed, or pushed and still to be handed to an
-    evaluation. While there are any, the newest one that arrived stays too: the server tells a push that it has
-    a file already, and until its commit has arrived nothing else says that the file is needed.
+    evaluation. While there are any, the newest one that arrived stays too: the server tells a push
+    that it has a file already, and until its commit has arrived nothing else says that the file is
+    needed.
     """
     contents = repository.read()
     held = dict.fromkeys(busy, "it is still to be pushed or evaluated")
