@@ -24,6 +24,7 @@ here=${0%/*} name=${0##*/}
 [ "$1" = show ] || [ "$2" = show ] && name=show
 printf '%s\\0' "${0##*/}" "$@" | tr '\\0' ' ' >> "$here/calls"
 echo >> "$here/calls"
+env > "$here/$name.env"
 cat "$here/$name.out" 2> /dev/null
 cat "$here/$name.err" >&2 2> /dev/null
 [ -e "$here/$name.hangs" ] && sleep 600
@@ -52,15 +53,19 @@ class Tools:
         """From now on a tool does not end after its answer."""
         (self.folder / f"{name}.hangs").touch()
 
+    def environment(self, name: str) -> str:
+        """What a tool saw when it was called last."""
+        return (self.folder / f"{name}.env").read_text()
+
     def calls(self, name: str) -> list[str]:
         """The command lines of a tool."""
         lines = (self.folder / "calls").read_text().splitlines()
         return [line for line in lines if line.split()[0] == name]
 
 
-def engine_with(tools: Tools, jobs: Path, sacct: str = "auto") -> SlurmEngine:
-    """An engine that finds these tools."""
-    environment = {"PATH": f"{tools.folder}:/usr/bin:/bin"}
+def engine_with(tools: Tools, jobs: Path, sacct: str = "auto", **environment: str) -> SlurmEngine:
+    """An engine that finds these tools, for evaluators with this environment."""
+    environment["PATH"] = f"{tools.folder}:/usr/bin:/bin"
     return SlurmEngine({"sbatch": [], "sacct": sacct}, Surroundings(jobs, environment, "", ""))
 
 

@@ -75,6 +75,7 @@ def test_reasons_to_wait(reason: str, stuck: bool) -> None:
         "8;cluster\n",
         "Charging account me, 3 left\n42 nodes are free\n8\n",
         "8\nSee https://site/jobs/8\n",
+        "42\n8\n",
     ],
 )
 def test_the_id_among_a_sites_own_lines(
@@ -93,6 +94,16 @@ def test_what_is_asked_of_sbatch(engine: SlurmEngine, tools: Tools, make_request
         f"sbatch --parsable --job-name={KEY} --chdir={folder} --output={folder}/slurm-%j.log "
         f"--time=2 --cpus-per-task=3 --gpus=2 --no-requeue {folder}/run.sh {folder} "
     ]
+
+
+def test_only_the_job_is_given_the_token(tools: Tools, make_request: Requests) -> None:
+    engine = engine_with(tools, make_request.jobs, HF_TOKEN="secret", HF_HOME="/home")
+    tools.answers("sbatch", "8\n")
+    engine.poll([engine.submit(make_request("true"))])
+    assert "HF_TOKEN=secret" in tools.environment("sbatch")
+    for name in ("scontrol", "squeue", "sacct"):
+        assert "HF_HOME=/home" in tools.environment(name)
+        assert "secret" not in tools.environment(name)
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,7 @@ _STUCK = re.compile(
 # sbatch's refusals that a later attempt may not meet, and losses of the way to the controller.
 _PASSING = re.compile(
     r"Unable to contact|timed out|temporarily|Connection refused|connection failure|Zero Bytes"
-    r"|violates accounting/QOS policy|standby",
-    re.IGNORECASE,
+    r"|violates accounting/QOS policy|standby"
 )
 _ID = re.compile(r"^(\d+)(;\S+)?$", re.MULTILINE)
 _EXIT_CODE = re.compile(r"\bExitCode=(\d+):(\d+)")
