@@ -5,11 +5,6 @@ cd -- "$1" || exit 97
 rm -f done.json
 mapfile -d '' -t command < argv0
 
-# A shell's background command ignores interrupts, unless env (coreutils 8.31) undoes that.
-undo=()
-env --default-signal=INT true 2> env.log && undo=(env --default-signal=INT,QUIT)
-rm -f env.log
-
 child=
 signalled=
 pass_on() {
@@ -23,11 +18,10 @@ done
 
 # Bash 5.2 forgets the exit code of a background command that ends while a signal interrupts `wait`,
 # as where all processes get one at once. So another shell runs it in the foreground, and tells its
-# process id and its exit code. The third keeps env from taking a first word with '=' for a variable.
+# process id and its exit code. Its traps also keep the command from ignoring interrupts.
 exec 3< <(
   trap : TERM INT USR1
-  "${undo[@]}" bash -c 'echo $$; exec "$@" > stdout.log 2> stderr.log < /dev/null' \
-    command "${command[@]}"
+  bash -c 'echo $$; exec "$@" > stdout.log 2> stderr.log < /dev/null' command "${command[@]}"
   echo $?
 )
 read -r child <&3
