@@ -77,9 +77,10 @@ class GitHttp:
             "GIT_CONFIG_KEY_0": "receive.maxInputSize",
             "GIT_CONFIG_VALUE_0": str(limit),
         }
+        # Without a length git reads to the end of its input. With one, git http-backend (2.39) waits
+        # in a busy loop, and for ever, for a body that ends before: when this process is killed.
         for header, variable in (
             ("content-type", "CONTENT_TYPE"),
-            ("content-length", "CONTENT_LENGTH"),
             ("content-encoding", "HTTP_CONTENT_ENCODING"),
             ("git-protocol", "GIT_PROTOCOL"),
         ):
@@ -100,8 +101,7 @@ async def _pump_request(receive: Receive, process: Process, limit: int) -> None:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect" and process.returncode is None:
-            # git http-backend (2.39) waits in a busy loop for the rest of a body that was announced
-            # with a length. Its child sees the end of its input and drops what it has received.
+            # Its child sees the end of its input and drops what it has received.
             process.kill()
         more = message["type"] == "http.request" and message.get("more_body", False)
         received += len(message.get("body", b""))
