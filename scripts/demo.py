@@ -1,4 +1,4 @@
-"""Trains a tiny model; every checkpoint becomes a revision, and the best one becomes main.
+"""Trains a tiny model; every checkpoint is published and evaluated, and the best becomes main.
 
 Run it through scripts/demo, which sets up what it needs.
 """
@@ -7,15 +7,17 @@ import argparse
 import os
 import random
 import shutil
+import subprocess
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from rich.console import Console
 
 ROOT = Path(__file__).resolve().parent.parent
 SAVE_STEPS = 20
-MAX_STEPS = 140
+MAX_STEPS = 160
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -23,6 +25,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--workdir", type=Path, default=Path("demo"), help="default: ./demo")
     parser.add_argument("--endpoint", help="a Hub to push to (default: a local one)")
     parser.add_argument("--repo", default="local-user/tiny-demo", help="namespace/name")
+    parser.add_argument("--engine", choices=("local", "slurm"), default="local",
+                        help="where revisions are evaluated (default: local); with slurm, half of "
+                        "the evaluations fail, each in another way")  # fmt: skip
     return parser.parse_args()
 
 
@@ -104,7 +109,24 @@ def pad(tokenizer):
     return collate
 
 
-def train(output_dir: Path, endpoint: str, token: str | None, repo: str):
+def evaluation(engine: str, heldout: Path) -> dict:
+    """What evaluates each revision: its loss on sentences that training has not seen."""
+    evaluator = ["-m", "hub_revisions.evaluation.loss"]
+    if engine == "slurm":
+        evaluator = [str(ROOT / "scripts" / "demo_evaluator.py"), "{step}"]
+    suite = {
+        "name": "heldout",
+        "command": ["{python}", *evaluator, "--repo", "{repo_id}", "--revision", "{commit}",
+                    "--text", str(heldout), "--max-length", "32", "--threads", "1"],
+        "required": ["heldout/loss"],
+        "time_limit": 300,
+    }  # fmt: skip
+    options = {"max_parallel": 2} if engine == "local" else {}
+    # The local hub answers nobody without a token.
+    return {"engine": engine, "options": options, "suites": [suite], "pass_token": True}
+
+
+def train(output_dir: Path, endpoint: str, token: str | None, repo: str, engine: str):
     from hub_revisions import HubRevisionCallback
     from transformers import Trainer, TrainingArguments
 
@@ -112,7 +134,18 @@ def train(output_dir: Path, endpoint: str, token: str | None, repo: str):
     lines = sentences()
     random.Random(0).shuffle(lines)
     split = len(lines) * 4 // 5
-    callback = HubRevisionCallback(endpoint=endpoint, repo_id=repo, token=token, tags=["demo"])
+    heldout = output_dir.parent / "heldout.txt"
+    heldout.write_text("\n".join(lines[split:]) + "\n")
+    callback = HubRevisionCallback(
+        endpoint=endpoint,
+        repo_id=repo,
+        token=token,
+        tags=["demo"],
+        evaluate=evaluation(engine, heldout),
+        pick="heldout/loss:min",
+        promote="main",
+        pointers=["latest", "best"],
+    )
     trainer = Trainer(
         model=make_model(tokenizer),
         args=TrainingArguments(
@@ -157,6 +190,42 @@ def generate(repo: str, revision: str, token: str | None) -> tuple[str, bool]:
     return tokenizer.decode(output), output[-1].item() == tokenizer.eos_token_id
 
 
+@contextmanager
+def slurm(folder: Path) -> Iterator[None]:
+    """A Slurm of one node, which evaluations find by SLURM_CONF."""
+    script = str(ROOT / "scripts" / "slurm")
+    started = subprocess.run([script, "start", str(folder)], check=True, stdout=subprocess.PIPE)
+    os.environ["SLURM_CONF"] = started.stdout.decode().strip().rpartition("=")[2]
+    try:
+        yield
+    finally:
+        subprocess.run([script, "stop", str(folder)], check=True)
+
+
+def show_choice(console: Console, repository) -> str | None:
+    """What the repository knows about its evaluations; the revision that main is made from."""
+    from hub_revisions.selection.decision import read_decisions
+    from rich.table import Table
+
+    contents = repository.read()
+    decisions = read_decisions(contents.records).decisions
+    if not decisions or decisions[-1].winner is None:
+        console.print("[red]no revision was chosen[/red]")
+        return None
+    decision = decisions[-1]
+    table = Table("revision", decision.criteria[0].key, title=decision.rule, title_justify="left")
+    for one in decision.scored:
+        table.add_row(one.revision, f"{one.score:.4f} ± {one.stderr or 0:.4f}")
+    for one in decision.excluded:
+        table.add_row(one.revision, one.reason)
+    console.print(table)
+    main_branch = next(r for r in contents.revisions if r.revision == "main")
+    console.print(f"best: {decision.winner.revision} ({decision.why})")
+    console.print(f"main is now at {main_branch.commit[:12]}, made from {main_branch.promoted}")
+    promoted = main_branch.promoted == decision.winner.revision
+    return decision.winner.revision if promoted else None
+
+
 def main() -> int:
     options = parse_arguments()
     workdir = options.workdir.resolve()
@@ -175,14 +244,16 @@ def main() -> int:
         os.environ["HF_HOME"] = str(workdir / "cache")
         os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
-        from hub_revisions import best_revision, promote
+        from hub_revisions.repository import Repository
         from transformers.utils import logging
 
         if not sys.stderr.isatty():
             logging.disable_progress_bar()
         output_dir = workdir / "output"
         shutil.rmtree(output_dir, ignore_errors=True)
-        callback = train(output_dir, endpoint, token, options.repo)
+        if options.engine == "slurm":
+            stack.enter_context(slurm(workdir / "slurm"))
+        callback = train(output_dir, endpoint, token, options.repo, options.engine)
         shutil.copy(output_dir / "_hub_revisions" / "worker.log", workdir / "worker.log")
         failed = [record for record in callback.records() if record.state != "done"]
         for record in failed:
@@ -191,12 +262,15 @@ def main() -> int:
             console.print("[red]not every checkpoint became a revision[/red]")
             return 1
 
-        where = {"endpoint": endpoint, "token": token}
-        best = best_revision(options.repo, metric="eval_loss", mode="min", **where)
-        promotion = promote(options.repo, best.revision, **where)
-        console.print(f"best: {best.revision}; main is now at {promotion.commit[:12]}")
-        text, ended = generate(options.repo, best.revision, token)
-        console.print(f"generated from {best.revision}: {text!r}")
+        best = show_choice(console, Repository(options.repo, endpoint=endpoint, token=token))
+        if best is None:
+            return 1
+        command = ["report", options.repo, "-o", str(workdir / "report.html"),
+                   "--output-dir", str(output_dir)]  # fmt: skip
+        os.environ["HF_TOKEN"] = token or os.environ.get("HF_TOKEN", "")
+        subprocess.run([sys.executable, "-m", "hub_revisions", *command], check=True)
+        text, ended = generate(options.repo, "main", token)
+        console.print(f"generated from main: {text!r}")
         console.print(f"stopped at EOS: {'yes' if ended else 'NO'}")
         console.print(f"worker's log: {workdir / 'worker.log'}")
         return 0 if ended else 1
