@@ -18,7 +18,7 @@ done
 
 # Bash 5.2 forgets the exit code of a background command that ends while a signal interrupts `wait`,
 # as where all processes get one at once. So another shell runs it in the foreground, and tells its
-# process id and its exit code. Its traps also keep the command from ignoring interrupts.
+# process id and its exit code.
 exec 3< <(
   trap : TERM INT USR1
   bash -c 'echo $$; exec "$@" > stdout.log 2> stderr.log < /dev/null' command "${command[@]}"
