@@ -117,7 +117,7 @@ def evaluation(engine: str, heldout: Path) -> dict:
     suite = {
         "name": "heldout",
         "command": ["{python}", *evaluator, "--repo", "{repo_id}", "--revision", "{commit}",
-                    "--text", str(heldout), "--max-length", "32", "--threads", "1"],
+                    "--text", str(heldout), "--by-line", "--threads", "1"],
         "required": ["heldout/loss"],
         "time_limit": 300,
     }  # fmt: skip

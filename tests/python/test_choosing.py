@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hub_revisions import ConfigError, HubRevisionCallback, RevisionPusher
 from hub_revisions.drain import finish
 from hub_revisions.local_hub import LocalHub
@@ -34,7 +35,8 @@ def evaluate(tmp_path: Path) -> dict[str, Any]:
     script = tmp_path / "evaluator.py"
     script.write_text(EVALUATOR)
     command = ["{python}", str(script), "{step}", "{commit}"]
-    return {"suites": [{"name": "quality", "command": command, "results": "r.json"}]}
+    suite = {"name": "quality", "command": command, "results": "r.json"}
+    return {"suites": [suite | {"benchmarks": {"quality/*": "me/benchmark#hard"}}]}
 
 
 def repository(where: dict[str, Any]) -> Repository:
@@ -74,6 +76,9 @@ def test_a_training_evaluates_picks_and_promotes(
     assert "quality/score" in card
     assert "0.75 ± 0.01 (n = 100)" in card
     assert "![" in card
+    [entry] = yaml.safe_load((folder / ".eval_results" / "quality.yaml").read_text())
+    assert entry["dataset"] == {"id": "me/benchmark", "task_id": "hard"}
+    assert entry["value"] == 0.75
     assert (folder / "revisions.svg").read_text().startswith("<svg")
     best = download(hub, where["repo_id"], "best", tmp_path / "best")
     assert (folder / "model.safetensors").read_bytes() == (best / "model.safetensors").read_bytes()

@@ -27,6 +27,8 @@ COMMANDS = [
     "pick",
     "promote",
     "prune",
+    "eval",
+    "watch-evals",
     "report",
     "results",
     "config",

@@ -97,7 +97,7 @@ def test_a_wrong_setting_names_origin_key_and_remedy(
         ('{\n  "eos": "align",\n}', ["line 3"]),
         ("", ["line 1"]),
         ("[]", ["JSON object"]),
-        ('{"evaluate": true}', ["unknown setting 'evaluate'"]),
+        ('{"evaluation": true}', ["unknown setting 'evaluation'"]),
         ('{"token": "hf_do_not_show_me"}', ["tokens are never settings"]),
         (b"\xff\xfe{\x00", ["UTF-8"]),
     ],

@@ -70,6 +70,32 @@ def test_the_loss_is_the_models_own(model_folder: Path, text_file: Path) -> None
     assert perplexity["stderr"] == pytest.approx(perplexity["value"] * loss["stderr"])
 
 
+def test_each_line_may_be_a_text_of_its_own(model_folder: Path, text_file: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    lines = ["the otter swims", "the heron sleeps", "", "the otter sleeps and the heron swims"]
+    text_file.write_text("\n".join(lines) + "\n")
+    loss = evaluate(model_folder, text_file, "--by-line")["metrics"]["loss"]
+
+    model = AutoModelForCausalLM.from_pretrained(model_folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(model_folder)
+    texts = [
+        [tokenizer.bos_token_id, *tokenizer(line).input_ids, tokenizer.eos_token_id]
+        for line in lines
+        if line
+    ]
+    with torch.no_grad():
+        losses = [
+            float(model(input_ids=torch.tensor([ids]), labels=torch.tensor([ids])).loss)
+            for ids in texts
+        ]
+    counts = [len(ids) - 1 for ids in texts]
+    expected = sum(x * n for x, n in zip(losses, counts, strict=True)) / sum(counts)
+    assert loss["value"] == pytest.approx(expected, rel=1e-5)
+    assert loss["n"] == sum(counts)
+
+
 def test_its_file_is_read_as_a_result(model_folder: Path, text_file: Path) -> None:
     evaluate(model_folder, text_file)
     form, metrics = read_results(
@@ -95,6 +121,7 @@ def test_only_equal_texts_are_comparable(model_folder: Path, text_file: Path) ->
     first = fingerprint()
     assert fingerprint() == first
     assert fingerprint("--max-length", 16) != first
+    assert fingerprint("--by-line") != first
     text_file.write_text(TEXT + "more")
     assert fingerprint() != first
 

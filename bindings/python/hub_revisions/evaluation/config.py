@@ -43,6 +43,7 @@ class Suite:
     cpus: int
     gpus: int
     env: Mapping[str, str]
+    benchmarks: Mapping[str, str]
 
     @property
     def identity(self) -> dict[str, Any]:

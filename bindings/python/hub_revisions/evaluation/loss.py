@@ -2,22 +2,24 @@
 
     python -m hub_revisions.evaluation.loss --repo me/model --revision COMMIT --text heldout.txt
 
-The text is cut into sequences of equal length, each read without the others. Loss is the mean over
-all predicted tokens, in nats; its standard error is that of a mean over sequences, whose tokens are
-not independent. Losses of models with different tokenizers cannot be compared.
+The text is cut into sequences of equal length, or with --by-line at its lines, each read without
+the others. Loss is the mean over all predicted tokens, in nats; its standard error is that of a
+mean over sequences, whose tokens are not independent. Losses of models with different tokenizers
+cannot be compared.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from .staging import write_whole
 
@@ -59,8 +61,18 @@ def document(loss: Loss, commit: str, fingerprint: str) -> dict[str, Any]:
     return {"schema": SCHEMA, "sha": commit, "metrics": metrics}
 
 
-def measure(repo: str, revision: str, text: str, max_length: int, device: str) -> Loss:
-    """Evaluate a repository's commit, or a local folder. Raises `SystemExit` with one sentence."""
+def measure(
+    repo: str,
+    revision: str,
+    text: str,
+    cut: Literal["length", "line"],
+    max_length: int,
+    device: str,
+) -> Loss:
+    """Evaluate a repository's commit, or a local folder. Raises `SystemExit` with one sentence.
+
+    `cut` says what a sequence is: so many tokens, or a line between the tokenizer's BOS and EOS.
+    """
     try:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -75,14 +87,15 @@ def measure(repo: str, revision: str, text: str, max_length: int, device: str) -
         raise SystemExit(f"error: {_loading_problem(repo, revision, error)}") from error
     longest = getattr(model.config.get_text_config(), "max_position_embeddings", max_length)
     length = min(max_length, longest)
-    ids = tokenizer(text, return_tensors="pt", verbose=False).input_ids[0]
-    sequences = [part for part in ids.split(length) if len(part) > 1]
+    texts = _lines(text, tokenizer) if cut == "line" else [tokenizer(text, verbose=False).input_ids]
+    parts = (ids[at : at + length] for ids in texts for at in range(0, len(ids), length))
+    sequences = sorted((part for part in parts if len(part) > 1), key=len)
     if not sequences:
         raise SystemExit("error: the text has fewer than two tokens; give a longer one")
     sums: list[float] = []
     with torch.inference_mode():
         for batch in _batches(sequences):
-            inputs = torch.stack(batch).to(device)
+            inputs = torch.tensor(batch).to(device)
             logits = model(input_ids=inputs).logits[:, :-1].float()
             losses = torch.nn.functional.cross_entropy(
                 logits.flatten(0, 1), inputs[:, 1:].flatten(), reduction="none"
@@ -98,6 +111,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--revision", default="main", help="commit or branch")
     parser.add_argument("--text", required=True, type=Path, help="UTF-8 text to predict")
     parser.add_argument("--out", type=Path, default=Path("results.json"), help="results file")
+    parser.add_argument(
+        "--by-line", dest="cut", action="store_const", const="line", default="length",
+        help="each line is a text of its own, between the tokenizer's BOS and EOS",
+    )  # fmt: skip
     parser.add_argument("--max-length", type=int, default=512, help="tokens in a sequence")
     parser.add_argument("--device", default="cpu", help="as torch names it, e.g. 'cuda'")
     parser.add_argument("--threads", type=int, help="CPU threads; default: as torch decides")
@@ -112,18 +129,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         import torch
 
         torch.set_num_threads(options.threads)
-    loss = measure(options.repo, options.revision, text, options.max_length, options.device)
-    told = json.dumps([hashlib.sha256(text.encode()).hexdigest(), options.max_length])
+    cut, length = options.cut, options.max_length
+    loss = measure(options.repo, options.revision, text, cut, length, options.device)
+    told = json.dumps([hashlib.sha256(text.encode()).hexdigest(), cut, length])
     fingerprint = f"loss-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
     found = document(loss, options.revision, fingerprint)
     write_whole(options.out, json.dumps(found, indent=1, allow_nan=False) + "\n")
 
 
-def _batches(sequences: Sequence[Any]) -> list[list[Any]]:
-    """A few sequences of one length at a time; only the last one may be shorter."""
-    full = [part for part in sequences if len(part) == len(sequences[0])]
-    batches = [full[at : at + _BATCH] for at in range(0, len(full), _BATCH)]
-    return [*batches, *([part] for part in sequences[len(full) :])]
+def _lines(text: str, tokenizer: Any) -> list[list[int]]:
+    ends = [[token] if token is not None else [] for token in
+            (tokenizer.bos_token_id, tokenizer.eos_token_id)]  # fmt: skip
+    encoded = [tokenizer(line, add_special_tokens=False).input_ids for line in text.splitlines()]
+    return [[*ends[0], *ids, *ends[1]] for ids in encoded if ids]
+
+
+def _batches(sequences: Sequence[list[int]]) -> Iterator[list[list[int]]]:
+    """A few sequences of one length at a time, in their order, which is by length."""
+    for _, equal in itertools.groupby(sequences, len):
+        group = list(equal)
+        yield from (group[at : at + _BATCH] for at in range(0, len(group), _BATCH))
 
 
 def _number(value: float | None) -> float | str | None:

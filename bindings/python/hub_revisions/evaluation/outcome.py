@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,6 +64,7 @@ def result_of(
     if missing := _missing(evaluation.suite.required, metrics):
         reason = f"required metrics are missing: {', '.join(missing)}"
         result = replace(result, outcome="failed", reason=reason)
+    metrics = tuple(_with_benchmark(metric, evaluation.suite.benchmarks) for metric in metrics)
     return replace(result, format=form, metrics=metrics)
 
 
@@ -119,6 +120,13 @@ def _missing(required: Sequence[str], metrics: Sequence[Metric]) -> list[str]:
     """The required metrics without a number; '*' stands for anything, brackets for themselves."""
     keys = [metric.key for metric in metrics if metric.value is not None]
     return [pattern for pattern in required if not any(_matches(pattern, key) for key in keys)]
+
+
+def _with_benchmark(metric: Metric, benchmarks: Mapping[str, str]) -> Metric:
+    for pattern, benchmark in benchmarks.items():
+        if _matches(pattern, metric.key):
+            return replace(metric, benchmark=benchmark)
+    return metric
 
 
 def _matches(pattern: str, key: str) -> bool:
