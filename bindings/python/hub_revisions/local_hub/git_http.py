@@ -78,7 +78,7 @@ class GitHttp:
             "GIT_CONFIG_VALUE_0": str(limit),
         }
         # Without a length git reads to the end of its input. With one, git http-backend (2.39)
-        # waits in a busy loop, and for ever, for a body that ends before: if this process is killed.
+        # waits in a busy loop, and for ever, for a body that ends early: if this process is killed.
         for header, variable in (
             ("content-type", "CONTENT_TYPE"),
             ("content-encoding", "HTTP_CONTENT_ENCODING"),
