@@ -81,9 +81,7 @@ class Repository:
 
         With `commit`, only if the revision still has it.
         """
-        return decode_promotion(
-            _core.promote(*self._access, revision, branch, commit, files or {})
-        )
+        return decode_promotion(_core.promote(*self._access, revision, branch, commit, files or {}))
 
     def tag(self, revision: str, tag: str, *, commit: str = "") -> Promotion:
         """Give the tag the revision's commit, wherever it was before."""
