@@ -127,6 +127,30 @@ def test_retention_deletes_during_training(
     assert branches(hub, where["repo_id"]) == {"main", "step-000000001", "step-000000004"}
 
 
+def test_retention_waits_for_evaluations(
+    hub: LocalHub, where: dict[str, Any], evaluate: dict[str, Any], tmp_path: Path
+) -> None:
+    keep = {"keep_best": 1}
+    settings = dict(where, retention=keep, evaluate=evaluate, pick="quality/score:max")
+    pusher = RevisionPusher(tmp_path, **settings)
+    for step in (1, 2, 4):
+        pusher.submit(write_checkpoint(tmp_path / f"checkpoint-{step}", step=step))
+    assert pusher.choosing is not None
+    assert pusher.choosing.runner is not None
+    assert pusher.wait(timeout=60)
+    pusher.choosing.pushed(pusher.status())
+    # Were one deleted before its turn, its evaluation would have failed.
+    assert pusher.choosing.runner.wait(60)
+    assert finish(pusher, progress_bar=False)
+    results = read_records(repository(where).read().records).results
+    assert {(one.step, one.outcome) for one in results} == {
+        (1, "succeeded"),
+        (2, "succeeded"),
+        (4, "succeeded"),
+    }
+    assert branches(hub, where["repo_id"]) == {"main", "evaluations", "step-000000002"}
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

@@ -123,7 +123,7 @@ class Choosing:
         self._busy = busy
         self._pid = os.getpid()
         self._changed = threading.Condition()  # guards the five below
-        self._seen: set[str] = set()  # commits
+        self._pushed: dict[str, str] = {}  # revision by commit
         self._latest: JobRecord | None = None
         self._news = False
         self._closing = False
@@ -134,15 +134,16 @@ class Choosing:
 
     def pushed(self, records: Iterable[JobRecord]) -> None:
         """Take note of what is pushed; of what was told before, nothing. Any thread, no network."""
+        evaluated = {one.commit for one in self.runner.status()} if self.runner else set()
         with self._changed:
             for one in records:
-                if one.state != "done" or one.commit in self._seen:
+                if one.state != "done" or one.commit in self._pushed:
                     continue
-                self._seen.add(one.commit)
+                self._pushed[one.commit] = one.revision
                 self._repo_id = one.repo_id
                 if self._latest is None or one.created_ms >= self._latest.created_ms:
                     self._latest = one
-                if self.runner:
+                if self.runner and one.commit not in evaluated:
                     self.runner.add(one.repo_id, one.revision, one.commit, one.step)
                 self._news = True
             self._changed.notify_all()
@@ -234,11 +235,24 @@ class Choosing:
         if str(plan.retention):
             ranking = ranking_of(decision) if decision else []
             report = apply_retention(
-                repository, plan.retention, ranking, self._busy(), purge=plan.purge
+                repository, plan.retention, ranking, self._needed(), purge=plan.purge
             )
             for one in report.revisions:
                 if one.verdict == "deleted":
                     logger.info("%s: deleted from the repository: %s", one.revision, one.reason)
+
+    def _needed(self) -> set[str]:
+        """The revisions on their way to the repository, or from there to their evaluation."""
+        needed = set(self._busy())
+        if self.runner:
+            unsettled: dict[str, bool] = {}
+            for one in self.runner.status():
+                unsettled[one.commit] = unsettled.get(one.commit, False) or not one.recorded
+            with self._changed:
+                pushed = dict(self._pushed)
+            # One that the runner does not know yet was added a moment ago.
+            needed |= {name for commit, name in pushed.items() if unsettled.get(commit, True)}
+        return needed
 
     def _repository(self) -> Repository:
         values = {**self._settings.values, "repo_id": self._repo_id}
