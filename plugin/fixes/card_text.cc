@@ -100,8 +100,7 @@ std::string join_card(const CardText& card, std::string_view front_matter) {
 std::string put_section(const CardText& card, CardSection section, std::string_view text) {
   const Marks marks = marks_of(section);
   const std::string marked = with_line_ends(
-      std::string(marks.begin) + "\n" + std::string(text) + std::string(marks.end),
-      card.line_end);
+      std::string(marks.begin) + "\n" + std::string(text) + std::string(marks.end), card.line_end);
   std::string body = card.body;
   if (const auto span = find_section(body, marks)) {
     return body.replace(span->begin, span->end - span->begin, marked);

@@ -51,8 +51,8 @@ YamlValue put_scores(YamlValue index, const Choice& choice, const std::string& t
   }
   if (choice.scores.empty()) return index;
   if (index.items.empty()) {
-    index = YamlValue::list({YamlValue::map({{"name", YamlValue::string(choice.revision)},
-                                             {"results", YamlValue::list({})}})});
+    index = YamlValue::list({YamlValue::map(
+        {{"name", YamlValue::string(choice.revision)}, {"results", YamlValue::list({})}})});
   }
   std::vector<YamlValue>& results = index.items.front().find("results")->items;
   for (const Scores& scores : choice.scores) results.push_back(result_of(scores, task));

@@ -11,8 +11,8 @@ namespace hubrev {
 
 // What one evaluation found.
 struct Scores {
-  std::string dataset;  // the task's or suite's name
-  std::string url;      // where the result is stored
+  std::string dataset;                                  // the task's or suite's name
+  std::string url;                                      // where the result is stored
   std::vector<std::pair<std::string, double>> metrics;  // name, finite value
 };
 

@@ -105,8 +105,7 @@ Result<SignatureHandle> make_signature(const Signature& signature) {
   return handle;
 }
 
-Result<Blob> write_blob(Repository& repository, const std::string& path,
-                        const std::string& bytes) {
+Result<Blob> write_blob(Repository& repository, const std::string& path, const std::string& bytes) {
   Blob blob;
   HUBREV_CHECK(git_check(
       git_blob_create_from_buffer(&blob.id, repository.handle(), bytes.data(), bytes.size()),
@@ -126,10 +125,10 @@ Result<GitId> write_commit(Repository& repository, const Folder& root,
   }
   HUBREV_TRY(const SignatureHandle author, make_signature(signature));
   git_oid id{};
-  HUBREV_CHECK(
-      git_check(git_commit_create(&id, repository.handle(), nullptr, author.get(), author.get(),
-                                  nullptr, message.c_str(), tree.get(), parents.size(), parents.data()),
-                "writing a commit"));
+  HUBREV_CHECK(git_check(
+      git_commit_create(&id, repository.handle(), nullptr, author.get(), author.get(), nullptr,
+                        message.c_str(), tree.get(), parents.size(), parents.data()),
+      "writing a commit"));
   return to_id(id);
 }
 

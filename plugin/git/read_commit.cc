@@ -114,9 +114,8 @@ Result<CommitInfo> read_commit(Repository& repository, const GitId& commit) {
 Result<GitId> peel_to_commit(Repository& repository, const GitId& id) {
   const git_oid oid = to_oid(id);
   ObjectHandle object;
-  HUBREV_CHECK(
-      git_check(git_object_lookup(out(object), repository.handle(), &oid, GIT_OBJECT_ANY),
-                "looking for " + id.hex()));
+  HUBREV_CHECK(git_check(git_object_lookup(out(object), repository.handle(), &oid, GIT_OBJECT_ANY),
+                         "looking for " + id.hex()));
   ObjectHandle commit;
   if (git_object_peel(out(commit), object.get(), GIT_OBJECT_COMMIT) < 0) {
     return make_error(ErrorKind::kNotFound, id.hex() + " leads to no commit");
@@ -127,8 +126,8 @@ Result<GitId> peel_to_commit(Repository& repository, const GitId& id) {
 Result<std::string> read_blob(Repository& repository, const GitId& id) {
   const git_oid oid = to_oid(id);
   BlobHandle blob;
-  HUBREV_CHECK(git_check(git_blob_lookup(out(blob), repository.handle(), &oid),
-                         "reading blob " + id.hex()));
+  HUBREV_CHECK(
+      git_check(git_blob_lookup(out(blob), repository.handle(), &oid), "reading blob " + id.hex()));
   return std::string(static_cast<const char*>(git_blob_rawcontent(blob.get())),
                      static_cast<std::size_t>(git_blob_rawsize(blob.get())));
 }

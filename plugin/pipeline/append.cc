@@ -18,8 +18,9 @@ Result<Appended> append_once(Repository& repository, const Remote& remote, const
                              Clock& clock, const std::stop_token& stop) {
   HUBREV_TRY(const std::vector<RemoteRef> refs, list_refs(repository, remote, stop));
   const std::optional<GitId> current = find_ref(refs, ref);
-  const bool only_removes = std::none_of(changes.begin(), changes.end(),
-                                         [](const FileChange& change) { return change.bytes.has_value(); });
+  const bool only_removes =
+      std::none_of(changes.begin(), changes.end(),
+                   [](const FileChange& change) { return change.bytes.has_value(); });
   if (!current && only_removes) return Appended{};
   std::vector<GitId> parents;
   if (current) {

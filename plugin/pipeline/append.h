@@ -18,7 +18,8 @@ struct Appended {
 
 // One commit on top of `branch` with the changes; the branch is made if it is not there. Whoever
 // pushes to it at the same time loses nothing: the changes are then applied again, to what they
-// left, so that of two writers of one path the later one wins. kConflict if that never ends. Blocks.
+// left, so that of two writers of one path the later one wins. kConflict if that never ends.
+// Blocks.
 Result<Appended> append_files(Connection& connection, const Settings& settings,
                               const std::string& branch, const std::vector<FileChange>& changes,
                               const std::string& message, Clock& clock,

@@ -20,9 +20,9 @@ Result<GitId> find_revision(const std::vector<RemoteRef>& refs, const Target& ta
                                                 target.repo_id + "' shows those it has");
   }
   if (expected && commit != expected) {
-    return make_error(ErrorKind::kConflict,
-                      "revision '" + revision + "' is at " + commit->hex() + " and no longer at " +
-                          expected->hex() + ", which was chosen; choose again");
+    return make_error(ErrorKind::kConflict, "revision '" + revision + "' is at " + commit->hex() +
+                                                " and no longer at " + expected->hex() +
+                                                ", which was chosen; choose again");
   }
   return *commit;
 }
@@ -45,8 +45,8 @@ Result<Promotion> move_pointer(Repository& repository, const Remote& remote,
     return ref.id == commit && ref.name.starts_with(kBranchPrefix);
   });
   if (holder == refs.end()) {
-    return make_error(ErrorKind::kNotFound, "no branch has commit " + commit.hex() +
-                                                ", which '" + pointer + "' should point to");
+    return make_error(ErrorKind::kNotFound, "no branch has commit " + commit.hex() + ", which '" +
+                                                pointer + "' should point to");
   }
   Promotion moved{pointer, holder->name.substr(kBranchPrefix.size()), commit, false};
   if (current == commit) return moved;
@@ -67,16 +67,14 @@ Result<Promotion> move_pointer(Repository& repository, const Remote& remote,
 }  // namespace
 
 Result<Promotion> promote(Connection& connection, const Settings& settings,
-                          const PromoteRequest& wanted, Clock& clock,
-                          const std::stop_token& stop) {
+                          const PromoteRequest& wanted, Clock& clock, const std::stop_token& stop) {
   HUBREV_CHECK(check_revision_name(wanted.branch));
   HUBREV_TRY(const Target target, connection.locate(settings, wanted.branch, stop));
   HUBREV_TRY(ScratchRepository scratch, ScratchRepository::create());
   Repository& repository = scratch.repository();
   const Remote remote = remote_of(connection, target);
   HUBREV_TRY(const std::vector<RemoteRef> refs, list_refs(repository, remote, stop));
-  HUBREV_TRY(const GitId revision,
-             find_revision(refs, target, wanted.revision, wanted.commit));
+  HUBREV_TRY(const GitId revision, find_revision(refs, target, wanted.revision, wanted.commit));
   const std::optional<GitId> current = find_ref(refs, branch_ref(wanted.branch));
   std::vector<std::string> names = {branch_ref(wanted.revision)};
   std::vector<GitId> parents;
@@ -86,10 +84,9 @@ Result<Promotion> promote(Connection& connection, const Settings& settings,
   }
   parents.push_back(revision);
   HUBREV_CHECK(fetch(repository, remote, names, stop));
-  HUBREV_TRY(const GitId commit,
-             write_changed_commit(repository, revision, wanted.changes, parents,
-                                  promote_message(wanted.revision, revision),
-                                  own_signature(clock)));
+  HUBREV_TRY(const GitId commit, write_changed_commit(repository, revision, wanted.changes, parents,
+                                                      promote_message(wanted.revision, revision),
+                                                      own_signature(clock)));
   if (current) {
     HUBREV_TRY(const GitId before, tree_id(repository, *current));
     HUBREV_TRY(const GitId after, tree_id(repository, commit));

@@ -13,25 +13,24 @@
 namespace hubrev {
 
 struct Promotion {
-  std::string target;    // the branch's or tag's name
+  std::string target;  // the branch's or tag's name
   std::string revision;
   GitId commit;          // what it has afterwards
   bool changed = false;  // false: it was so already
 };
 
 struct PromoteRequest {
-  std::string revision;              // a branch
-  std::optional<GitId> commit;       // which it must still have, else kConflict
-  std::string branch;                // to be made equal
-  std::vector<FileChange> changes;   // on top of the revision's files, e.g. the card
+  std::string revision;             // a branch
+  std::optional<GitId> commit;      // which it must still have, else kConflict
+  std::string branch;               // to be made equal
+  std::vector<FileChange> changes;  // on top of the revision's files, e.g. the card
 };
 
 // Gives `branch` one new commit with `revision`'s files and the parents (branch, revision); without
 // a branch of that name it is created. kConflict when somebody else moved the branch meanwhile.
 // Blocks.
 Result<Promotion> promote(Connection& connection, const Settings& settings,
-                          const PromoteRequest& request, Clock& clock,
-                          const std::stop_token& stop);
+                          const PromoteRequest& request, Clock& clock, const std::stop_token& stop);
 
 // Gives the tag the revision's very commit, wherever it was before; kConflict when somebody else
 // moved it meanwhile, or the revision no longer has `commit`. Blocks.

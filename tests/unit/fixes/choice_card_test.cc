@@ -28,7 +28,8 @@ constexpr const char* kCard =
 Choice tiny_choice() {
   Choice choice;
   choice.revision = "step-000000020";
-  choice.scores = {{"heldout", "https://hub.test/me/tiny/blob/evaluations/r.json", {{"loss", 0.5}}}};
+  choice.scores = {
+      {"heldout", "https://hub.test/me/tiny/blob/evaluations/r.json", {{"loss", 0.5}}}};
   choice.rows = {{"rule", "heldout/loss:min"}, {"heldout/loss", "0.5 ± 0.01"}};
   choice.chart = "revisions.svg";
   return choice;
@@ -88,9 +89,8 @@ TEST(ChoiceCard, OthersWordsEndNoCellAndOpenNoMarkup) {
 
 TEST(ChoiceCard, NoNumbersThatAreNone) {
   Choice choice = tiny_choice();
-  choice.scores[0].metrics = {{"nan", std::nan("")},
-                              {"inf", std::numeric_limits<double>::infinity()},
-                              {"fine", 2.0}};
+  choice.scores[0].metrics = {
+      {"nan", std::nan("")}, {"inf", std::numeric_limits<double>::infinity()}, {"fine", 2.0}};
   const std::string card = put_choice(kCard, choice).value();
   EXPECT_FALSE(contains(card, "nan")) << card;
   EXPECT_FALSE(contains(card, "inf\"")) << card;

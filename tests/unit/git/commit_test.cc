@@ -176,9 +176,8 @@ TEST(ReadCommit, UnknownCommitsAreNotFound) {
   EXPECT_EQ(write_changed_commit(repository, unknown, {}, {}, "m", {"n", "e", 1}).error().kind,
             ErrorKind::kNotFound);
   const GitId known = write_root_commit(repository, tricky_content()).value();
-  EXPECT_EQ(
-      write_changed_commit(repository, known, {}, {unknown}, "m", {"n", "e", 1}).error().kind,
-      ErrorKind::kNotFound);
+  EXPECT_EQ(write_changed_commit(repository, known, {}, {unknown}, "m", {"n", "e", 1}).error().kind,
+            ErrorKind::kNotFound);
 }
 
 // Twelve trees, each naming the next one ten times, unfold to 10^12 entries.

@@ -108,9 +108,8 @@ TEST(Promote, OneCommitWithTheRevisionsTreeAndBothParents) {
   // Another machine, with an empty scratch repository.
   Repository fresh = Repository::create(world.dir / "fresh").value();
   ASSERT_TRUE(fetch(fresh, world.remote, {"refs/heads/main", "refs/heads/step-10"}, {}).ok());
-  const auto merged =
-      write_changed_commit(fresh, revision, {}, {id_of(main), revision}, "promote\n",
-                                {"A", "a@example.test", 1'700'000'001});
+  const auto merged = write_changed_commit(fresh, revision, {}, {id_of(main), revision},
+                                           "promote\n", {"A", "a@example.test", 1'700'000'001});
   ASSERT_TRUE(merged.ok()) << merged.error().message;
   EXPECT_EQ(*tree_id(fresh, *merged), *tree_id(fresh, revision));
   const auto outcome =
@@ -131,7 +130,7 @@ TEST(Promote, MainMovedMeanwhileIsAConflict) {
     world.server.git("update-ref refs/heads/main " + main);
     EXPECT_TRUE(fetch(world.repository, world.remote, {"refs/heads/main"}, {}).ok());
     return write_changed_commit(world.repository, revision, {}, {id_of(main), revision}, "p\n",
-                                     {"A", "a@example.test", 1'700'000'001})
+                                {"A", "a@example.test", 1'700'000'001})
         .value();
   }();
   const std::string other = world.server.foreign_commit("somebody else");
