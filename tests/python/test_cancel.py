@@ -99,6 +99,14 @@ def held_job(
     return pusher, job
 
 
+def write_different_checkpoints(folder: Path, count: int) -> list[Path]:
+    """None shares its weights with another: the second would wait for the first one's upload."""
+    return [
+        write_checkpoint(folder / f"checkpoint-{step}", step=step, size=SIZE + step)
+        for step in range(1, count + 1)
+    ]
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_cancel(proxy: HoldingProxy, where: dict[str, Any], tmp_path: Path, stage: str) -> None:
     pusher, job = held_job(proxy, where, tmp_path, stage)
@@ -114,10 +122,10 @@ def test_cancel(proxy: HoldingProxy, where: dict[str, Any], tmp_path: Path, stag
 
 
 def test_cancel_everything(proxy: HoldingProxy, where: dict[str, Any], tmp_path: Path) -> None:
-    folder = write_checkpoint(tmp_path / "checkpoint-1", step=1, size=SIZE)
+    folders = write_different_checkpoints(tmp_path, 4)
     proxy.hold(*STAGES["sending"])
     with RevisionPusher(tmp_path, **where) as pusher:
-        jobs = [pusher.submit(folder, f"held-{number}") for number in range(4)]
+        jobs = [pusher.submit(folder) for folder in folders]
         until(lambda: sum("PUT" in line for line in proxy.requests) == 2, "two are held")
         before = proxy.count()
         started = time.monotonic()
@@ -192,12 +200,12 @@ def test_while_it_hashes(
 def test_while_it_waits_for_a_lane(
     proxy: HoldingProxy, where: dict[str, Any], tmp_path: Path
 ) -> None:
-    folder = write_checkpoint(tmp_path / "checkpoint-1", step=1, size=MIB)
+    *held, last = write_different_checkpoints(tmp_path, 3)
     hold = proxy.hold(r"/objects/batch")
     with RevisionPusher(tmp_path, **where) as pusher:
-        running = [pusher.submit(folder, f"held-{number}") for number in range(2)]
+        running = [pusher.submit(folder) for folder in held]
         until(lambda: sum("batch" in line for line in proxy.requests) == 2, "two are held")
-        waiting = pusher.submit(folder, "waits")
+        waiting = pusher.submit(last)
         before = proxy.count()
         assert pusher.cancel(waiting)
         assert ended_within(pusher, waiting) < PROMISED
