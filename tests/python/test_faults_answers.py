@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_rehearsal import STAGES, Rehearsal, counter, rule
+from fault_rehearsal import STAGES, STALL, Rehearsal, counter, rule
 from hub_revisions.local_hub import LocalHub
 
 WORDS = "words of the server"
@@ -71,14 +71,14 @@ def test_rate_limits_are_waited_for(rehearsal: Rehearsal, stage: str) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stall_is_given_up_and_retried(rehearsal: Rehearsal, stage: str) -> None:
-    record = rehearsal.push(rule(stage, "stall", seconds=60), stall_timeout=1)
+    record = rehearsal.push(rule(stage, "stall", seconds=60), stall_timeout=STALL)
     assert rehearsal.attempts() == 2
     rehearsal.assert_published(record)
 
 
 @pytest.mark.parametrize("stage", ["batch", "put", "push"])
 def test_an_answer_shorter_than_announced_is_retried(rehearsal: Rehearsal, stage: str) -> None:
-    record = rehearsal.push(rule(stage, "length-too-large"), stall_timeout=1)
+    record = rehearsal.push(rule(stage, "length-too-large"), stall_timeout=STALL)
     assert rehearsal.attempts() == (1 if stage == "push" else 2)
     rehearsal.assert_published(record)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fault_proxy import Authority, FaultProxy, Trouble
-from fault_rehearsal import Rehearsal
+from fault_rehearsal import STALL, Rehearsal
 from hub_revisions import RevisionPusher
 from hub_revisions.local_hub import LocalHub
 
@@ -114,7 +114,7 @@ def test_a_broken_connection_is_replaced(
 ) -> None:
     times = 1 if trouble.do == "stall" else 3
     proxy.troubles += [trouble] * times
-    record = rehearsal.push(stall_timeout=1)
+    record = rehearsal.push(stall_timeout=STALL)
     assert proxy.hits == times
     assert len(proxy.connections) == times + 1
     for connection in proxy.connections[:times]:
@@ -139,7 +139,7 @@ def test_a_broken_upload_is_repeated(
 ) -> None:
     times = 1 if trouble.do == "stall" else 2
     storage_proxy.troubles += [trouble] * times
-    record = rehearsal.push(stall_timeout=1)
+    record = rehearsal.push(stall_timeout=STALL)
     assert storage_proxy.hits == times
     assert record.bytes_sent >= record.bytes_total - 100_000 > 0
     assert b"Authorization" not in b"".join(bytes(c.up) for c in storage_proxy.connections)
