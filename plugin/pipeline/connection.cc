@@ -21,7 +21,8 @@ std::string key_of(const Settings& settings) {
 Connection::Connection(HttpClient& http, RetryContext retry, Secret token)
     : http_(http), retry_(std::move(retry)), token_(std::move(token)) {}
 
-Result<Connection::Known> Connection::learn(const Settings& settings, const std::stop_token& stop) {
+Result<Connection::Known> Connection::learn(const Settings& settings, const RetryContext& retry,
+                                            const std::stop_token& stop) {
   {
     const std::lock_guard lock(mutex_);
     if (const auto at = known_.find(key_of(settings)); at != known_.end()) return at->second;
@@ -30,7 +31,7 @@ Result<Connection::Known> Connection::learn(const Settings& settings, const std:
     return make_error(ErrorKind::kConfig,
                       "no repository: set 'repo_id', hub_model_id or --repo to 'namespace/name'");
   }
-  const HubConnection hub{&http_, retry_, settings.endpoint, token_};
+  const HubConnection hub{&http_, retry, settings.endpoint, token_};
   Known known;
   known.repo_id = settings.repo_id;
   if (settings.provider == ProviderChoice::kAuto) {
@@ -53,15 +54,15 @@ Result<Connection::Known> Connection::learn(const Settings& settings, const std:
 
 Result<Target> Connection::locate(const Settings& settings, std::string revision,
                                   const std::stop_token& stop) {
-  HUBREV_TRY(const Known known, learn(settings, stop));
+  HUBREV_TRY(const Known known, learn(settings, retry_, stop));
   return Target{settings.endpoint, known.repo_id, std::move(revision), known.provider, token_};
 }
 
 Result<Target> Connection::prepare(const Settings& settings, std::string revision,
-                                   const std::stop_token& stop) {
-  HUBREV_TRY(Known known, learn(settings, stop));
+                                   const RetryContext& retry, const std::stop_token& stop) {
+  HUBREV_TRY(Known known, learn(settings, retry, stop));
   if (!known.writable && known.provider == Provider::kHub) {
-    const HubConnection hub{&http_, retry_, settings.endpoint, token_};
+    const HubConnection hub{&http_, retry, settings.endpoint, token_};
     HUBREV_CHECK(create_repository(hub, known.repo_id, visibility_of(settings), stop));
     HUBREV_CHECK(check_write_access(hub, known.repo_id, stop));
     known.writable = true;

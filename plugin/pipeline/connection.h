@@ -31,8 +31,8 @@ class Connection {
                         const std::stop_token& stop);
 
   // locate(), then creates the repository if it is not there and checks write access. Asks once per
-  // repository; a success is remembered.
-  Result<Target> prepare(const Settings& settings, std::string revision,
+  // repository; a success is remembered. `retry` is retry(), or tells somebody else as well.
+  Result<Target> prepare(const Settings& settings, std::string revision, const RetryContext& retry,
                          const std::stop_token& stop);
 
  private:
@@ -41,7 +41,8 @@ class Connection {
     std::string repo_id;  // with its namespace
     bool writable = false;
   };
-  Result<Known> learn(const Settings& settings, const std::stop_token& stop);
+  Result<Known> learn(const Settings& settings, const RetryContext& retry,
+                      const std::stop_token& stop);
 
   HttpClient& http_;
   RetryContext retry_;

@@ -88,14 +88,26 @@ void take_reports(JobRecord& record, std::vector<FixReport> reports,
   for (std::string& warning : warnings) record.warnings.push_back(std::move(warning));
 }
 
+// The connection's way to retry, which also tells the job's progress.
+RetryContext noting_retry(const JobContext& context, Progress& progress) {
+  RetryContext retry = context.connection->retry();
+  retry.on_retry = [log = context.log, tell = retry.on_retry, &progress](const Error& error,
+                                                                         auto delay) {
+    progress.note_retry(log->redacted(error.message));
+    if (tell) tell(error, delay);
+  };
+  return retry;
+}
+
 // The server has the last word on a card's metadata, and says it as a refusal of the whole push:
 // ask first, since a card must not cost the weights.
 Status have_card_accepted(Snapshot& snapshot, const FixContext& fix, JobRecord& record,
-                          const Connection& connection, const std::stop_token& stop) {
+                          const Connection& connection, const RetryContext& retry,
+                          const std::stop_token& stop) {
   const Entry* card = find_entry(snapshot, "README.md");
   if (card == nullptr) return {};
   HUBREV_TRY(const std::string text, card->source.read_all(kLargestCard));
-  const HubConnection hub{&connection.http(), connection.retry(), fix.endpoint, connection.token()};
+  const HubConnection hub{&connection.http(), retry, fix.endpoint, connection.token()};
   const auto warnings = validate_card(hub, text, stop);
   if (warnings.ok()) return {};
   if (warnings.error().kind != ErrorKind::kRejected) return warnings.error();
@@ -129,7 +141,7 @@ Status withhold_tokens(Snapshot& snapshot, JobRecord& record, SecretScan policy,
 }
 
 Result<CommitPlan> fix_and_plan(Snapshot snapshot, JobRecord& record, const Settings& settings,
-                                const Target& target, const JobContext& context,
+                                const Target& target, const JobContext& context, Progress& progress,
                                 const std::stop_token& stop) {
   record.fixes = {contents_report(record)};
   record.warnings.clear();
@@ -137,7 +149,8 @@ Result<CommitPlan> fix_and_plan(Snapshot snapshot, JobRecord& record, const Sett
   HUBREV_TRY(FixedSnapshot fixed, apply_fixes(std::move(snapshot), fix));
   take_reports(record, std::move(fixed.reports), std::move(fixed.warnings));
   if (target.provider == Provider::kHub && settings.card == CardPolicy::kComplete) {
-    HUBREV_CHECK(have_card_accepted(fixed.snapshot, fix, record, *context.connection, stop));
+    HUBREV_CHECK(have_card_accepted(fixed.snapshot, fix, record, *context.connection,
+                                    noting_retry(context, progress), stop));
   }
   HUBREV_CHECK(
       withhold_tokens(fixed.snapshot, record, settings.secret_scan, *context.connection, stop));
@@ -164,17 +177,6 @@ std::string digest_of(const CommitPlan& plan, const std::vector<LfsObject>& obje
   for (const GitBlob& blob : plan.blobs) digests.push_back({blob.path, sha256(blob.bytes)});
   for (const LfsObject& object : objects) digests.push_back({object.path, object.oid});
   return content_digest(std::move(digests));
-}
-
-// The connection's way to retry, which also tells the job's progress.
-RetryContext noting_retry(const JobContext& context, Progress& progress) {
-  RetryContext retry = context.connection->retry();
-  retry.on_retry = [log = context.log, tell = retry.on_retry, &progress](const Error& error,
-                                                                         auto delay) {
-    progress.note_retry(log->redacted(error.message));
-    if (tell) tell(error, delay);
-  };
-  return retry;
 }
 
 struct WrittenCommit {
@@ -244,10 +246,12 @@ Status confirm(const GitId& commit, const Target& target, const JobContext& cont
 // From the frozen files to a confirmed revision under the record's name.
 Status publish(const Snapshot& snapshot, JobRecord& record, const Settings& settings,
                const JobContext& context, Progress& progress, const std::stop_token& stop) {
-  HUBREV_TRY(const Target target, context.connection->prepare(settings, record.revision, stop));
+  HUBREV_TRY(const Target target,
+             context.connection->prepare(settings, record.revision, noting_retry(context, progress),
+                                         stop));
   record.repo_id = target.repo_id;
   HUBREV_TRY(const CommitPlan plan,
-             fix_and_plan(snapshot, record, settings, target, context, stop));
+             fix_and_plan(snapshot, record, settings, target, context, progress, stop));
   count_bytes(plan, record, progress);
 
   HUBREV_CHECK(enter(JobState::kUploading, record, context));

@@ -31,7 +31,7 @@ Finding check_token(const HubConnection& hub, const Settings& settings,
 
 Finding check_repository(Connection& connection, const Settings& settings,
                          const std::stop_token& stop) {
-  auto target = connection.prepare(settings, "", stop);
+  auto target = connection.prepare(settings, "", connection.retry(), stop);
   if (!target.ok()) return finding("repository", target.error());
   return {"repository", true, target->repo_id + " can be written"};
 }

@@ -250,7 +250,8 @@ void Engine::preflight() {
   if (settings_.offline) return;
   lanes_.post([this] {
     Status outcome;
-    if (auto target = connection_.prepare(settings_, "", stop_.get_token()); !target.ok()) {
+    auto target = connection_.prepare(settings_, "", connection_.retry(), stop_.get_token());
+    if (!target.ok()) {
       outcome = std::move(target).error();
       outcome.error().message = log_.redacted(outcome.error().message);
       log_.write(LogLevel::kError, "preflight: " + outcome.error().message);

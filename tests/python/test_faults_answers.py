@@ -40,6 +40,8 @@ def test_server_errors_are_retried(rehearsal: Rehearsal, stage: str) -> None:
     faults = [rule(stage, "answer", status=status) for status in statuses]
     record = rehearsal.push(*faults, max_retries=len(statuses))
     assert rehearsal.attempts() == len(statuses) + 1
+    assert record.progress.retries == len(statuses)
+    assert "answered 504" in record.progress.last_error
     rehearsal.assert_published(record)
 
 
