@@ -242,8 +242,8 @@ void Engine::keep_pace() {
                                        " revisions were pushed within an hour; the others wait, "
                                        "see 'max_pushes_per_hour'");
   }
-  if (!paced && paced_) pump();
   paced_ = paced;
+  if (jobs_.may_go_on(system_clock().unix_ms())) pump();
 }
 
 void Engine::preflight() {

@@ -100,7 +100,7 @@ class Engine {
   std::vector<std::string> unsynced_;  // submitted, and not known to be on disk
   std::set<std::string> unstored_;     // not even recorded: the disk was full
   std::mutex skipped_mutex_;           // held while skipped checkpoints are frozen
-  bool paced_ = false;                 // the watcher's; pushes wait for 'max_pushes_per_hour'
+  bool paced_ = false;                 // the watcher's; it has said that pushes wait
   std::mutex close_mutex_;             // one close at a time; guards released_
   bool released_ = false;
   std::stop_source stop_;  // of preflight

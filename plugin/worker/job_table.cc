@@ -51,9 +51,20 @@ bool JobTable::paced(std::int64_t now_ms) const {
   return queued && reached_pace_locked(now_ms);
 }
 
+bool JobTable::may_go_on(std::int64_t now_ms) {
+  const std::lock_guard lock(mutex_);
+  if (!held_back_ || reached_pace_locked(now_ms)) return false;
+  held_back_ = false;
+  return true;
+}
+
 std::optional<RunningJob> JobTable::take(std::int64_t now_ms) {
   const std::lock_guard lock(mutex_);
-  if (closed_ || reached_pace_locked(now_ms)) return std::nullopt;
+  if (closed_) return std::nullopt;
+  if (reached_pace_locked(now_ms)) {
+    held_back_ = true;
+    return std::nullopt;
+  }
   for (auto& [id, job] : jobs_) {
     if (job.running || job.record.state != JobState::kQueued) continue;
     if (branch_is_busy_locked(branch_key(job.record))) continue;

@@ -57,6 +57,9 @@ class JobTable {
   std::optional<RunningJob> take(std::int64_t now_ms);
   // Whether jobs wait because as many revisions as one hour may have were pushed within the last.
   bool paced(std::int64_t now_ms) const;
+  // Whether the pace that made take() refuse allows another push by now. True once for each time
+  // that it refused: nobody else looks again, since no job ends then.
+  bool may_go_on(std::int64_t now_ms);
   // A running job's record changed.
   void update(const JobRecord& record);
   // A skipped job is skipped no more: it has its snapshot and is queued, or has failed. False when
@@ -141,6 +144,7 @@ class JobTable {
   mutable std::condition_variable changed_;  // something left the pending or running set, or closed
   Jobs jobs_;                                // by id, which sorts by creation
   std::vector<std::string> outcomes_;  // ids, once for each time that one ended or was skipped
+  bool held_back_ = false;             // take() refused for the pace, and nobody looked since
   bool closed_ = false;
 };
 

@@ -166,6 +166,22 @@ TEST(JobTable, PushesNoFasterThanTheHourAllows) {
   EXPECT_TRUE(table.take(kHour + 1'001)) << "the oldest is an hour ago";
 }
 
+TEST(JobTable, GoesOnOnceTheHourAllowsAnother) {
+  constexpr std::int64_t kHour = 3'600'000;
+  JobTable table(1);
+  JobRecord done = job("0", "z", JobState::kDone);
+  done.updated_ms = 1'000;
+  table.add(done);
+  table.add(job("1", "a"));
+  EXPECT_FALSE(table.may_go_on(kHour + 900)) << "nobody was refused";
+  EXPECT_FALSE(table.take(kHour + 900));
+  EXPECT_FALSE(table.may_go_on(kHour + 900)) << "not yet";
+  // Whether anybody saw it paced meanwhile does not matter.
+  EXPECT_TRUE(table.may_go_on(kHour + 1'001));
+  EXPECT_FALSE(table.may_go_on(kHour + 1'001)) << "told once";
+  EXPECT_TRUE(table.take(kHour + 1'001));
+}
+
 TEST(JobTable, DropsTheOldestThatWaits) {
   JobTable table;
   table.add(job("1", "a"));
