@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from holding_proxy import Answer, HoldingProxy, Request
 from hub_revisions import RevisionPusher
 from hub_revisions.local_hub import LocalHub
 from tiny_training import branches, write_checkpoint
@@ -224,6 +226,32 @@ def test_a_backlog_is_pushed_no_faster_than_the_hour_allows(
         pusher.close(0)
     with RevisionPusher(tmp_path, max_pushes_per_hour=None, **where) as pusher:
         assert pusher.wait(timeout=60)
+
+
+def test_requests_slow_down_before_the_servers_quota_is_used_up(
+    hub: LocalHub, where: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = write_checkpoint(tmp_path / "model")
+    # With the first answer all of the quota is used; after two seconds it is full again.
+    headers = {"RateLimit": '"api";r=0;t=1', "Content-Type": "application/json"}
+    body = json.dumps({"type": "user", "name": hub.user}).encode()
+    asked: list[float] = []
+
+    def note(_: Request) -> Answer:
+        asked.append(time.monotonic())
+        return Answer(200, headers, body)
+
+    with HoldingProxy(hub) as proxy:
+        proxy.answer("/api/whoami-v2", note)
+        proxy.answer("/auth-check/write", note)
+        with RevisionPusher(tmp_path, **where | {"endpoint": proxy.endpoint}) as pusher:
+            pusher.submit(folder, "paced", metrics={})
+            assert pusher.wait(timeout=60)
+    assert pusher.status()[0].state == "done"
+    assert pusher.status()[0].progress.retries == 0, "the server had to refuse nothing"
+    assert asked[1] - asked[0] >= 2.0
+    log = (Path(pusher.spool) / "worker.log").read_text()
+    assert "request quota is nearly used up; slowing down for 2 s" in log
 
 
 def test_uploads_keep_to_their_bandwidth(
