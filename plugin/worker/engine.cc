@@ -214,6 +214,14 @@ void Engine::watch(const std::stop_token& token) {
   }
 }
 
+void Engine::sync_soon(const std::string& id) {
+  {
+    const std::lock_guard lock(later_mutex_);
+    unsynced_.push_back(id);
+  }
+  later_.notify_one();
+}
+
 void Engine::sync_new_jobs() {
   std::vector<std::string> ids;
   {

@@ -80,6 +80,7 @@ class Engine {
   void clean_up(std::vector<JobRecord> ended);
   void clean_up_later(std::vector<JobRecord> ended);
   void clean_up_now();
+  void sync_soon(const std::string& id);  // what was just written of a job, off this thread
   void save(const JobRecord& record);
 
   const Settings settings_;

@@ -21,6 +21,7 @@ void Engine::store_late() {
       spool_.abandon(id);
       continue;
     }
+    sync_soon(id);
     const std::lock_guard lock(later_mutex_);
     unstored_.erase(id);
   }
@@ -72,6 +73,7 @@ void Engine::settle_skipped(JobRecord record, const Status& frozen) {
     log_.write(LogLevel::kError, record.revision + ": " + record.error->message);
   }
   save(record);
+  sync_soon(record.id);
   if (!jobs_.settle_skipped(record)) {  // cancelled or superseded meanwhile
     if (const auto ended = jobs_.view(record.id)) clean_up({ended->record});
     return;

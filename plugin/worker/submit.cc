@@ -31,11 +31,7 @@ Result<std::string> Engine::submit(const Submission& submission) {
     return std::move(status).error();
   }
   clean_up_later(jobs_.supersede(record));
-  {
-    const std::lock_guard later(later_mutex_);
-    unsynced_.push_back(id);
-  }
-  later_.notify_one();
+  sync_soon(id);
   jobs_.add(std::move(record));
   pump();
   return id;
@@ -149,6 +145,8 @@ void Engine::remember(JobRecord record, const Error& error) {
     spool_.abandon(record.id);
     const std::lock_guard later(later_mutex_);
     unstored_.insert(record.id);
+  } else {
+    sync_soon(record.id);
   }
   jobs_.add(std::move(record));
 }

@@ -23,7 +23,7 @@ from storm.control import (
     repository_of,
     run_environment,
 )
-from storm.disk import Disk, UnavailableError
+from storm.disk import FULL, ROOMY, Disk, UnavailableError
 
 # Offline, nothing but the submits writes; online, pushes end and are put on record meanwhile.
 ROUNDS = ("offline", "online", "offline", "online")
@@ -31,10 +31,16 @@ CHECKPOINTS = 6
 PAUSE_SECONDS = 1.0  # between two saves; no training saves faster
 
 
+@pytest.fixture
+def size() -> int:
+    """That of the disk, in bytes."""
+    return ROOMY
+
+
 @pytest.fixture(params=["ext4", "xfs"])
-def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
+def disk(request: pytest.FixtureRequest, tmp_path: Path, size: int) -> Iterator[Disk]:
     try:
-        with Disk(tmp_path, request.param) as mounted:
+        with Disk(tmp_path, request.param, size) as mounted:
             yield mounted
     except UnavailableError as error:
         pytest.skip(str(error))
@@ -65,12 +71,12 @@ class Run:
         return decode_spool(_core.read_spool(str(self._output / "_hub_revisions")))
 
 
-def submit_until_the_power_fails(run: Run, disk: Disk, mode: str) -> list[str]:
-    """The revisions that were handed over, the newest last."""
+def submit_until_the_power_fails(run: Run, disk: Disk, mode: str, count: int = 1) -> list[str]:
+    """The revisions that were handed over, `count` or more, the newest last."""
     process = run.start(PAUSE_SECONDS, HF_HUB_OFFLINE=str(int(mode == "offline")))
     assert process.stdout is not None
     lines = process.stdout
-    submitted = [lines.readline().strip()]
+    submitted = [lines.readline().strip() for _ in range(count)]
     reader = threading.Thread(target=lambda: submitted.extend(line.strip() for line in lines))
     reader.start()
     time.sleep(random.uniform(0, 4))
@@ -137,3 +143,17 @@ def test_at_most_the_newest_job_is_lost(
         check_told(run, check_published(hub, repo_id, expected), submitted, said)
     for submitted, lost in losses:
         assert lost in ([], submitted[-1:])
+
+
+@pytest.mark.parametrize("size", [FULL])
+def test_what_found_no_room_is_not_forgotten(
+    hub: LocalHub, repo_id: str, tmp_path: Path, disk: Disk
+) -> None:
+    source = tmp_path / "checkpoints"
+    write_checkpoints(source, 1, CHECKPOINTS)
+    run = Run(hub, repo_id, source, disk.path / "run")
+    submitted = submit_until_the_power_fails(run, disk, "offline", count=3)
+    records = run.spool().records
+    assert {record.state for record in records} == {"skipped"}
+    on_record = {record.revision for record in records}
+    assert [name for name in submitted if name not in on_record] in ([], submitted[-1:])

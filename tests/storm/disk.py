@@ -9,7 +9,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-_IMAGE_BYTES = 400 << 20  # sparse; XFS takes no less than 300 MiB
+ROOMY = 2 << 30  # bytes, all of them a hole; what 'min_free_bytes' keeps free by default fits
+FULL = 400 << 20  # does not hold that much; XFS takes no less than 300 MiB
 _SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN and XFS_IOC_GOINGDOWN: _IOR('X', 125, __u32)
 _WITHOUT_LOG_FLUSH = 2  # what is not on disk yet, the journal's end included, never gets there
 
@@ -21,7 +22,7 @@ class UnavailableError(Exception):
 class Disk:
     """Mounted at `path` until the end of the `with` block. Needs root."""
 
-    def __init__(self, folder: Path, kind: str) -> None:
+    def __init__(self, folder: Path, kind: str, size: int = ROOMY) -> None:
         make = shutil.which(f"mkfs.{kind}", path=f"{os.environ['PATH']}:/sbin:/usr/sbin")
         if make is None:
             raise UnavailableError(f"mkfs.{kind} is not installed")
@@ -31,7 +32,7 @@ class Disk:
         self.path.mkdir()
         self._image = folder / "image"
         self._image.touch()
-        os.truncate(self._image, _IMAGE_BYTES)
+        os.truncate(self._image, size)
         subprocess.run([make, "-q", str(self._image)], check=True)
 
     def __enter__(self) -> Disk:
