@@ -203,8 +203,8 @@ TEST_F(CurlHostileTest, AProxysRefusalIsNotTheServersAnswer) {
   const EnvironmentVariable variable("https_proxy", "http://" + proxy.host());
   const auto answer = send(get("https://hub.invalid/"));
   ASSERT_FALSE(answer.ok()) << answer->status;
-  EXPECT_EQ(answer.error().kind, ErrorKind::kNetwork) << answer.error().message;
-  EXPECT_THAT(answer.error().message, HasSubstr("403"));
+  EXPECT_EQ(answer.error().kind, ErrorKind::kRejected) << answer.error().message;
+  EXPECT_THAT(answer.error().message, HasSubstr("response 403: the proxy refuses"));
 }
 
 }  // namespace
