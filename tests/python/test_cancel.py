@@ -306,7 +306,7 @@ resolver = (output + "/resolv.conf").encode()
 if not alone or libc.mount(resolver, b"/etc/resolv.conf", None, BIND, None) != 0:
     sys.exit("no mount namespace")
 pusher = RevisionPusher(
-    output, endpoint="http://hub.invalid.example", token="hf_x", repo_id="me/model"
+    output, endpoint="https://hub.invalid.example", token="hf_x", repo_id="me/model"
 )
 job = pusher.submit(output + "/checkpoint-1")
 print("submitted", flush=True)
