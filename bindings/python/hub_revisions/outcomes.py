@@ -78,13 +78,15 @@ class OutcomeThread:
         hook: Hook | None,
         follow: Hook | None = None,
     ) -> None:
-        self._worker = worker
         self._events = events
         self._hook = hook
         self._follow = follow
         self._seen = 0
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="hub-revisions", daemon=True)
+        # The thread alone holds the worker: once it has ended, the worker's threads may, too.
+        self._thread = threading.Thread(
+            target=self._run, args=(worker,), name="hub-revisions", daemon=True
+        )
         self._thread.start()
 
     def close(self) -> None:
@@ -92,21 +94,21 @@ class OutcomeThread:
         self._stop.set()
         self._thread.join(_CLOSE_TIMEOUT_SECONDS)
 
-    def _run(self) -> None:
+    def _run(self, worker: _core.Worker) -> None:
         while True:
             stopping = self._stop.is_set()
-            ended = self._worker.wait_for_outcomes(self._seen, 0 if stopping else _SLICE_SECONDS)
+            ended = worker.wait_for_outcomes(self._seen, 0 if stopping else _SLICE_SECONDS)
             self._seen += len(ended)
             for job in ended:
-                self._tell(job)
+                self._tell(worker, job)
             if stopping and not ended:
                 return
             if not ended:
                 # After the worker was closed nothing is waited for there.
                 self._stop.wait(0.01)
 
-    def _tell(self, job: str) -> None:
-        record = decode_job(self._worker.record(job))
+    def _tell(self, worker: _core.Worker, job: str) -> None:
+        record = decode_job(worker.record(job))
         if record is None or not (record.is_final or record.state == _SKIPPED):
             return  # it is tried again already
         self._events.outcome(record)
