@@ -66,7 +66,7 @@ Status sync_directory(const std::string& path) {
 }  // namespace
 
 Status write_file_atomic(const std::string& path, std::string_view bytes, Durability durability) {
-  const std::string temporary = path + ".tmp";
+  const std::string temporary = path + kTemporarySuffix;
   {
     Fd file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (!file) return errno_error(errno, "cannot create " + temporary);

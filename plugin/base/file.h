@@ -35,7 +35,9 @@ enum class Durability {
 
 // The whole file; an error (invalid_input) when it is larger than `limit` bytes.
 Result<std::string> read_file(const std::string& path, std::uint64_t limit);
-// Writes a temporary file beside `path` (mode 0600) and renames it into place.
+// Writes a temporary file beside `path` (mode 0600, kTemporarySuffix behind its name) and renames
+// it into place.
+inline constexpr const char* kTemporarySuffix = ".tmp";
 Status write_file_atomic(const std::string& path, std::string_view bytes, Durability durability);
 // Writes all of `bytes` to an open descriptor; `what` names it in the error.
 Status write_all(int fd, std::string_view bytes, std::string_view what);

@@ -193,9 +193,10 @@ Status Spool::free_snapshot(const std::string& job_id) {
   HUBREV_CHECK(check_job_id(job_id));
   const std::lock_guard lock(state_->freeing);
   const std::string files = files_directory(job_id);
+  const std::string progress = progress_path(job_folder(state_->root, job_id));
   // The folder that stands for the snapshot goes last, so that who is killed here resumes.
   for (const std::string& path : {pack_path(files), card_path(job_id), work_directory(job_id),
-                                  progress_path(job_folder(state_->root, job_id)), files}) {
+                                  progress, progress + kTemporarySuffix, files}) {
     HUBREV_CHECK(remove_tree(path));
   }
   return {};

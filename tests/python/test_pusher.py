@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from child_process import snapshots_left, until
+from holding_proxy import HoldingProxy
 from hub_revisions import ConfigError, InvalidCheckpointError, RevisionPusher, list_revisions
 from hub_revisions.local_hub import LocalHub
 from tiny_training import branches, download, write_checkpoint
@@ -197,6 +199,31 @@ def test_killed_in_a_push_and_resumed_by_sync(
     assert (got / "model.safetensors").stat().st_size == (
         folder / "model.safetensors"
     ).stat().st_size
+
+
+def test_progress_that_is_written_late_is_not_left_behind(
+    hub: LocalHub, where: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = write_checkpoint(tmp_path / "checkpoint-1", step=1)
+    with HoldingProxy(hub) as proxy:
+        hold = proxy.hold("/revision/")
+        with RevisionPusher(tmp_path, **where | {"endpoint": proxy.endpoint}) as pusher:
+            job = pusher.submit(folder)
+            hold.wait()
+            progress = Path(pusher.spool) / job / "progress.json"
+            until(progress.exists, "no progress is shown")
+            # The next time it is written, its writer waits in the middle for a reader.
+            os.mkfifo(f"{progress}.tmp")
+            pipe = os.open(f"{progress}.tmp", os.O_PATH)
+            until(lambda: time.time() - progress.stat().st_mtime > 1.5, "it is still written")
+            hold.release()
+            pusher.wait(job, timeout=1)  # it may end now, or wait for the writer
+            reader = os.open(f"/proc/self/fd/{pipe}", os.O_RDONLY | os.O_NONBLOCK)
+            assert pusher.wait(job, timeout=60)
+    os.close(reader)
+    os.close(pipe)
+    assert pusher.status()[0].state == "done"
+    assert snapshots_left(tmp_path) == []
 
 
 def test_ctrl_c_ends_a_wait(tmp_path: Path) -> None:

@@ -143,6 +143,8 @@ TEST_F(SpoolTest, FreesEverythingButTheRecord) {
   temp_.write(job + "/files.small", "{}");
   temp_.write(job + "/card.md", "card");
   temp_.write(job + "/git/objects/ab/cd", "o");
+  temp_.write(job + "/progress.json", "{}");
+  temp_.write(job + "/progress.json.tmp", "{");  // its writer was killed
   EXPECT_EQ(spool.card_path(id), temp_ / (job + "/card.md"));
   EXPECT_EQ(spool.work_directory(id), temp_ / (job + "/git"));
   ASSERT_TRUE(spool.free_snapshot(id).ok());
@@ -150,6 +152,8 @@ TEST_F(SpoolTest, FreesEverythingButTheRecord) {
   EXPECT_FALSE(fs::exists(pack_path(spool.files_directory(id))));
   EXPECT_FALSE(fs::exists(spool.card_path(id)));
   EXPECT_FALSE(fs::exists(spool.work_directory(id)));
+  EXPECT_FALSE(fs::exists(temp_ / (job + "/progress.json")));
+  EXPECT_FALSE(fs::exists(temp_ / (job + "/progress.json.tmp")));
   EXPECT_TRUE(spool.free_snapshot(id).ok());
   EXPECT_EQ(records().size(), 1u);
 }
