@@ -84,6 +84,15 @@ def test_a_training_evaluates_picks_and_promotes(
     assert (folder / "model.safetensors").read_bytes() == (best / "model.safetensors").read_bytes()
 
 
+def test_a_loop_of_ones_own_chooses_at_its_end(where: dict[str, Any], tmp_path: Path) -> None:
+    with RevisionPusher(tmp_path, **where, promote="main") as pusher:
+        for step, loss in ((1, 0.5), (2, 0.25), (3, 0.75)):
+            folder = tmp_path / f"checkpoint-{step}"
+            pusher.submit(write_checkpoint(folder, step=step, eval_loss=loss))
+    by_name = {r.revision: r for r in repository(where).read().revisions}
+    assert by_name["main"].promoted == "step-000000002"
+
+
 def test_without_an_answer_main_stays(
     where: dict[str, Any],
     evaluate: dict[str, Any],

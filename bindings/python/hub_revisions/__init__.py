@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .callback import HubRevisionCallback
     from .publish import Published, save_and_publish
     from .pusher import RevisionPusher
+    from .repository import Repository
     from .selection import BestRevision, best_revision, list_revisions, promote
 
 _HOMES = {
@@ -37,6 +38,7 @@ _HOMES = {
     "callback": ("HubRevisionCallback",),
     "publish": ("Published", "save_and_publish"),
     "pusher": ("RevisionPusher",),
+    "repository": ("Repository",),
     "selection": ("BestRevision", "best_revision", "list_revisions", "promote"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -51,6 +53,7 @@ __all__ = [
     "JobRecord",
     "Promotion",
     "Published",
+    "Repository",
     "Revision",
     "RevisionPusher",
     "__version__",

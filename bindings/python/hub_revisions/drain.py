@@ -34,12 +34,8 @@ def finish(pusher: RevisionPusher, *, progress_bar: bool) -> bool:
     try:
         if not pusher.settings["offline"]:
             drain(pusher, pusher.settings["drain_timeout"], progress_bar=progress_bar)
-        if pusher.choosing:
-            pusher.choosing.pushed(pusher.status())
-            limit = pusher.settings["evaluation_timeout"]
-            pusher.choosing.conclude(
-                lambda runner: wait_for_evaluations(runner, limit, progress_bar=progress_bar)
-            )
+        limit = pusher.settings["evaluation_timeout"]
+        pusher.choose(lambda runner: wait_for_evaluations(runner, limit, progress_bar=progress_bar))
     except KeyboardInterrupt:
         logger.warning("interrupted while waiting")
     finally:

@@ -6,16 +6,17 @@ import atexit
 import logging
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from . import _core
-from ._native import JobRecord, config_error, decode_jobs, decode_spool
+from ._native import JobRecord, Promotion, config_error, decode_jobs, decode_spool
 from .checkpoint import numbers_of, read_trainer_state
 from .choosing import Choosing, Plan, make_plan
 from .credentials import Token, find_token
+from .evaluation.runner import EvaluationRunner
 from .outcomes import EventLog, OnOutcome, OutcomeThread, make_hook
 from .settings import Config, Effective, resolve, spool_path
 
@@ -34,6 +35,9 @@ class RevisionPusher:
     child each raises `ConfigError`, but `close`, which does nothing there. `on_outcome` is told of
     each job that has ended, on a thread of its own: a function that takes its `JobRecord`, or what
     the setting of that name may be.
+
+    Left as a context manager without an error, it waits for the pushes, chooses (see `choose`) and
+    closes.
 
     Raises `ConfigError` for a wrong setting, or if another process has the spool. A process that
     ends without `close` leaves what is pending in the spool for `hub-revisions sync`.
@@ -192,6 +196,18 @@ class RevisionPusher:
         """Cancel a pending job, or all of them; False if there was none."""
         return self._open.cancel(job or "")
 
+    def choose(self, wait: Callable[[EvaluationRunner], bool] | None = None) -> Promotion | None:
+        """Pick the best of what is pushed and promote it, as the settings say; None if nothing was.
+
+        The end of a training, after `wait`. If the choice depends on evaluations, they are waited
+        for: at most `evaluation_timeout` seconds, or as `wait` does. Failures are logged.
+        """
+        if self.choosing is None:
+            return None
+        self.choosing.pushed(self.status())
+        limit = self.settings["evaluation_timeout"]
+        return self.choosing.conclude(wait or (lambda runner: runner.wait(limit)))
+
     def close(self, timeout: float | None = None) -> bool:
         """Wait at most `timeout` seconds (default: the setting `drain_timeout`), then stop.
 
@@ -234,7 +250,11 @@ class RevisionPusher:
         traceback: TracebackType | None,
     ) -> None:
         # A failing script should fail now, not after the pushes; they stay in the spool.
-        self.close(0 if kind else None)
+        try:
+            if not kind and self.choosing and self.wait(timeout=self.settings["drain_timeout"]):
+                self.choose()
+        finally:
+            self.close(0 if kind else None)
 
 
 def _close_at_exit(pusher: RevisionPusher) -> Any:
