@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_revisions import HubRevisionError, RevisionPusher
+from hub_revisions import ConfigError, HubRevisionError, RevisionPusher
 from hub_revisions.local_hub import LocalHub
 from hub_revisions.repository import Repository
 from huggingface_hub import HfApi
@@ -111,6 +111,19 @@ def test_what_moved_since_it_was_chosen_is_not_promoted(repository: Repository) 
     assert caught.value.kind == "conflict"
     with pytest.raises(HubRevisionError, match="no longer at"):
         repository.tag("step-000000002", "v1", commit="1" * 40)
+
+
+@pytest.mark.parametrize(("revision", "branch"), [("step-000000001", "evaluations"),
+                                                  ("evaluations", "main")])  # fmt: skip
+def test_the_branch_of_records_is_no_side_of_a_promotion(
+    repository: Repository, revision: str, branch: str
+) -> None:
+    repository.commit_files("evaluations", {"results/a/1.json": "{}\n"}, "Record")
+    before = commits(repository)
+    with pytest.raises(ConfigError, match="holds results and decisions"):
+        repository.promote(revision, branch)
+    assert commits(repository) == before
+    assert repository.read().records == {"results/a/1.json": "{}\n"}
 
 
 def test_a_tag_moves_to_the_revisions_own_commit(repository: Repository) -> None:

@@ -9,6 +9,7 @@ from . import _core
 from ._native import (
     Contents,
     Promotion,
+    config_error,
     decode_contents,
     decode_promotion,
     decode_promotions,
@@ -19,6 +20,15 @@ from .settings import Config, Effective, resolve
 RECORDS_BRANCH = "evaluations"  # as the worker names it
 
 Files = Mapping[str, str | None]  # text by path; None removes the file
+
+
+def check_promotable(*branches: str) -> None:
+    """Raise `ConfigError` if one of them is the branch of records: a model would replace them."""
+    if RECORDS_BRANCH in branches:
+        raise config_error(
+            f"'{RECORDS_BRANCH}' holds results and decisions, and is promoted neither to nor from; "
+            "name another branch"
+        )
 
 
 class Repository:
@@ -81,6 +91,7 @@ class Repository:
 
         With `commit`, only if the revision still has it.
         """
+        check_promotable(revision, branch)
         return decode_promotion(_core.promote(*self._access, revision, branch, commit, files or {}))
 
     def tag(self, revision: str, tag: str, *, commit: str = "") -> Promotion:
