@@ -102,7 +102,7 @@ def test_numbers_that_are_none_are_told(
     path = write(tmp_path, '{"acc": NaN, "f1": 0.5}')
     added = run("results", "add", repo_id, "step-100", path, "--suite", "mine", *at)
     assert added.exit_code == 0
-    assert added.stdout == "step-100  mine  added: mine/acc=is NaN, mine/f1=0.5\n"
+    assert added.stdout == "step-100  mine  added: mine/acc is NaN, mine/f1=0.5\n"
     assert "warning: 'mine/acc' is NaN and cannot be picked by" in added.stderr
 
 
@@ -136,6 +136,17 @@ def test_what_is_not_added(
     assert words in added.stderr
     assert len(added.stderr.splitlines()) == 1
     assert repository.read() == before
+
+
+@pytest.mark.parametrize("suite", ["../../bench", "my bench", "-bench", "b" * 65])
+def test_a_suites_name_is_one_that_paths_may_have(
+    repository: Repository, repo_id: str, at: tuple[str, ...], tmp_path: Path, suite: str
+) -> None:
+    path = write(tmp_path, {"acc": 0.5})
+    added = run("results", "add", repo_id, "step-100", path, f"--suite={suite}", *at)
+    assert added.exit_code == 2
+    assert f"the suite's name '{suite}' is not valid" in added.stderr
+    assert repository.read().records == {}
 
 
 def test_what_is_there_is_listed(

@@ -86,6 +86,7 @@ def damaged(change: dict[str, object], record: Result | Pending) -> dict[str, st
         (damaged({"outcome": "fine"}, RESULT), "wrong type"),
         (damaged({"outcome": ["failed"]}, RESULT), "wrong type"),
         (damaged({"engine": 5}, RESULT), "wrong type"),
+        (damaged({"suite": "../../bench"}, RESULT), "no suite is called '../../bench'"),
         (damaged({"metrics": 5}, RESULT), "is a damaged result"),
         (damaged({"metrics": ["acc"]}, RESULT), "is a damaged result"),
         (damaged({"metrics": [{"key": "acc", "value": "0.5"}]}, RESULT), "wrong type"),

@@ -11,7 +11,7 @@ import typer
 from ..repository import Repository
 from ..results.adding import find_revision, read_result
 from ..results.store import add, read_records
-from ..results.types import Metric, Result
+from ..results.types import Result, listed
 from .common import (
     ConfigOption,
     EndpointOption,
@@ -26,7 +26,6 @@ from .common import (
 )
 
 results_app = typer.Typer(no_args_is_help=True, help="Results of evaluations.")
-_SHOWN = 4
 
 
 @results_app.command("add")
@@ -59,10 +58,10 @@ def add_command(
         emit_json({"added": is_new, "result": result.to_json()})
         return
     verb = "added" if is_new else "was there already"
-    typer.echo(f"{result.revision}  {result.suite}  {verb}: {printable(_numbers(result.metrics))}")
+    typer.echo(f"{result.revision}  {result.suite}  {verb}: {printable(listed(result.metrics))}")
     for metric in result.metrics:
         if metric.problem:
-            message(printable(f"warning: '{metric.key}' {metric.problem} and cannot be picked by"))
+            message(f"warning: '{metric.key}' {metric.problem} and cannot be picked by")
 
 
 @results_app.command("list")
@@ -92,7 +91,7 @@ def list_command(
     for result in sorted(stored.results, key=_place):
         outcome = result.outcome if result.attempt == 1 else f"{result.outcome} ({result.attempt}.)"
         gone = "" if result.commit in there else " (no revision is there now)"
-        said = _numbers(result.metrics) if result.outcome == "succeeded" else result.reason
+        said = listed(result.metrics) if result.outcome == "succeeded" else result.reason
         where = (result.revision, f"{result.commit[:10]}{gone}", result.suite)
         table.add_row(*map(printable, (*where, outcome, _date(result.finished), said)))
     for pending in stored.pending:
@@ -101,24 +100,11 @@ def list_command(
         table.add_row(*map(printable, (*where, "running", "", said)))
     stdout_console().print(table)
     for problem in stored.problems:
-        message(printable(f"warning: {problem}"))
+        message(f"warning: {problem}")
 
 
 def _place(result: Result) -> tuple[float, str, int, int]:
     return result.step or 0, result.revision, result.finished, result.attempt
-
-
-def _numbers(metrics: tuple[Metric, ...]) -> str:
-    shown = [f"{metric.key}={_number(metric)}" for metric in metrics[:_SHOWN]]
-    more = f" and {len(metrics) - _SHOWN} more" if len(metrics) > _SHOWN else ""
-    return f"{', '.join(shown)}{more}"
-
-
-def _number(metric: Metric) -> str:
-    if metric.value is None:
-        return metric.problem or "no number"
-    error = "" if metric.stderr is None else f" ±{metric.stderr:.2g}"
-    return f"{metric.value:.6g}{error}{' (partial)' if metric.partial else ''}"
 
 
 def _date(seconds: int) -> str:

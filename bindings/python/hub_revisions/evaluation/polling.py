@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from ..results.types import Result
+from ..results.types import listed
 from .contract import Engine, Job, JobStatus, State, UnreachableError
 from .evaluations import Evaluation
 from .outcome import result_of
@@ -13,8 +13,6 @@ from .parts import Parts
 from .verdict import GRACE_SECONDS, Done, Verdict, decide, read_done
 
 logger = logging.getLogger("hub_revisions")
-
-_SHOWN_METRICS = 3
 
 Answer = Mapping[str, JobStatus] | None  # None: the engine cannot be asked now
 _Group = list[tuple[Evaluation, Job]]
@@ -122,21 +120,10 @@ class Polling:
         self._parts.evaluations.end(evaluation, result, final=not again)
         name = f"{evaluation.suite.name} of {evaluation.revision}"
         if result.outcome == "succeeded":
-            logger.info("%s: %s", name, _numbers(result))
+            logger.info("%s: %s", name, listed(result.metrics))
         else:
             more = "; it is tried again" if again else f" (see {job.out_dir})"
             logger.warning("%s: %s: %s%s", name, result.outcome, result.reason, more)
-
-
-def _numbers(result: Result) -> str:
-    """The first metrics, for a log line."""
-    shown = [
-        f"{metric.key} {metric.value:.4g}"
-        for metric in result.metrics[:_SHOWN_METRICS]
-        if metric.value is not None
-    ]
-    more = len(result.metrics) - _SHOWN_METRICS
-    return ", ".join([*shown, *([f"and {more} more"] if more > 0 else [])])
 
 
 def _disagreed_seconds(

@@ -9,7 +9,7 @@ from pathlib import Path
 from .._native import Revision, config_error
 from ..evaluation.config import evaluation_key
 from .formats import read_file
-from .types import Result
+from .types import SUITE_NAME, Result
 
 _SHORTEST_COMMIT = 7
 
@@ -47,9 +47,14 @@ def read_result(
     """The result that a file holds for a revision, and whether it is new.
 
     It is not new if one of `earlier`, the repository's results, says the same. Without a `suite` it
-    is named after the file's form. Its time is the file's. Raises `HubRevisionError` if the file
-    cannot be read or is about another commit.
+    is named after the file's form. Its time is the file's. Raises `ConfigError` for a name that no
+    suite has, `HubRevisionError` if the file cannot be read or is about another commit.
     """
+    if suite and not SUITE_NAME.fullmatch(suite):
+        raise config_error(
+            f"the suite's name '{suite}' is not valid: it begins with a letter or digit, and has "
+            "at most 64 letters, digits, '.', '_' and '-'"
+        )
     form, metrics = read_file(
         path, commit=revision.commit, revision=revision.revision, repo_id=repo_id, suite=suite
     )

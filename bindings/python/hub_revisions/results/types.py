@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +18,10 @@ Outcome = Literal["succeeded", "failed", "cancelled", "lost"]
 OUTCOMES: tuple[Outcome, ...] = ("succeeded", "failed", "cancelled", "lost")
 
 SCHEMA = "hub-revisions-result/1"
+
+# As in the schema of evaluations: a suite's name is part of paths in the repository.
+SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LISTED = 4
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,18 @@ class Metric:
     fingerprint: str = ""
     problem: str = ""
     benchmark: str = ""
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"{self.key} {self.problem or 'has no value'}"
+        error = "" if self.stderr is None else f" ±{self.stderr:.2g}"
+        return f"{self.key}={self.value:.6g}{error}{' (partial)' if self.partial else ''}"
+
+
+def listed(metrics: Sequence[Metric]) -> str:
+    """The first metrics, in one line."""
+    more = f" and {len(metrics) - _LISTED} more" if len(metrics) > _LISTED else ""
+    return f"{', '.join(map(str, metrics[:_LISTED]))}{more}"
 
 
 @dataclass(frozen=True)
@@ -119,6 +136,8 @@ def _check(result: Result) -> None:
     )
     if not well:
         raise config_error("is a damaged result: a field has the wrong type")
+    if not SUITE_NAME.fullmatch(result.suite):
+        raise config_error(f"is a damaged result: no suite is called {result.suite[:70]!r}")
 
 
 def is_metric(metric: Metric) -> bool:
