@@ -281,6 +281,24 @@ def test_without_a_configuration_there_must_be_a_ledger(make: Make) -> None:
     make({"suites": [suite(GOOD)]}).close()  # the refused one has let go of the ledger
 
 
+def test_a_damaged_ledger_costs_only_what_it_lost(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner = make({"suites": [suite(GOOD)]})
+    runner.add(REPO, "step-1", "a" * 40, 1)
+    runner.add(REPO, "step-2", "b" * 40, 2)
+    assert runner.wait(60)
+    runner.close()
+    path = runner.folder / "ledger.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    lost = next(line for line in lines if '"added"' in line and "a" * 40 in line)
+    lines.remove(lost)
+    path.write_text("".join([*lines, "[1]\n", '{"event": "of the future", "key": "k"}\n']))
+    again = make(None)
+    assert [status.commit for status in again.status()] == ["b" * 40]
+    assert "an event of the ledger is left out" in caplog.text
+
+
 def test_waiting_has_an_end(make: Make) -> None:
     runner = make({"suites": [suite(WAITS)]})
     runner.add(REPO, "step-1", "a" * 40, 1)

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .._core import HubRevisionError
 from ..results.types import Result
 from .config import EvaluationConfig, Suite, evaluation_key, load_config
 from .contract import Job, JobStatus
 from .ledger import Event, Ledger
+
+logger = logging.getLogger("hub_revisions")
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ class Evaluations:
         self.setup: Setup | None = None
         self.all: dict[str, Evaluation] = {}
         for event in ledger.events:
-            self._apply(event)
+            self._replay(event)
         for evaluation in self.all.values():
             # Written by an earlier process, or maybe not: it is written, or removed, again.
             if evaluation.attempt and (evaluation.unrecorded or not evaluation.final):
@@ -163,6 +167,13 @@ class Evaluations:
     def _happened(self, event: Event) -> None:
         self._ledger.append(event)
         self._apply(event)
+
+    def _replay(self, event: Event) -> None:
+        """Apply what the ledger has; what makes no sense (any more) costs only itself."""
+        try:
+            self._apply(event)
+        except (HubRevisionError, LookupError, TypeError, AttributeError, ValueError) as error:
+            logger.warning("an event of the ledger is left out: %s: %.200s", error, event)
 
     def _apply(self, event: Event) -> None:
         kind = event["event"]
