@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from hub_revisions.evaluation.engines import Surroundings, make_engine, process
 from hub_revisions.evaluation.engines.local import LocalEngine
 from hub_revisions.evaluation.engines.process import read_started
 from hub_revisions.evaluation.environment import allowed_environment
-from hub_revisions.evaluation.staging import read_request, stage
+from hub_revisions.evaluation.staging import read_request, stage, write_whole
 
 from .conftest import Requests
 
@@ -309,6 +310,23 @@ def test_what_was_not_staged_to_its_end_is_not_found(make: Make, make_request: R
     assert read_request(request.out_dir) == request
     script.unlink()
     assert engine.find(request.key, 1) is None
+
+
+def test_an_end_that_cannot_be_noted_ends_no_thread(
+    make: Make, make_request: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        if path.name == "ended":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_whole(path, text)
+
+    monkeypatch.setattr("hub_revisions.evaluation.engines.local.write_whole", full)
+    engine = make()
+    killed = engine.submit(make_request("bash", "-c", "kill -9 0", key="killed"))
+    after = engine.submit(make_request("true", key="after"))
+    assert ended(engine, after).state is State.SUCCEEDED
+    said = ended(engine, killed)
+    assert (said.state, said.retryable) == (State.FAILED, True)
 
 
 def test_a_job_that_asks_for_more_gpus_than_there_are_fails(

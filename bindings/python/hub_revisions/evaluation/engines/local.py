@@ -7,6 +7,7 @@ process finds it. What is still queued then is started by the next process that 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
@@ -168,7 +169,9 @@ class LocalEngine:
             ended = self._run(task)
             with self._changed:
                 if ended:
-                    _write_ended(task.request.out_dir, ended)
+                    # Where that fails, on a full disk, `started` says that it has ended.
+                    with contextlib.suppress(OSError):
+                        _write_ended(task.request.out_dir, ended)
                 del self._running[task.id]
                 self._free_gpus += task.gpus
                 self._changed.notify_all()
@@ -192,7 +195,8 @@ class LocalEngine:
     def _refuse(self, task: _Task) -> None:
         # It comes from an earlier process with another configuration.
         reason = f"it asks for {task.request.gpus} GPUs, options.gpus lists {len(self._all_gpus)}"
-        _write_ended(task.request.out_dir, JobStatus(State.FAILED, reason=reason))
+        with contextlib.suppress(OSError):  # it is queued again, and refused again
+            _write_ended(task.request.out_dir, JobStatus(State.FAILED, reason=reason))
 
     def _run(self, task: _Task) -> JobStatus | None:
         """Run it to its end; how it ended, if its own word cannot say that."""
