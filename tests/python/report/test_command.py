@@ -76,7 +76,7 @@ def test_a_metric_decides(repository: tuple[str, ...]) -> None:
         (["--metric", "reward"], 2, "recorded are: eval_loss"),
         (["--json", "-o", "-"], 2, "both write to stdout"),
         (["--output-dir", "/nowhere"], 2, "does not exist"),
-        (["-o", "/nowhere/report.html"], 1, "/nowhere"),
+        (["-o", "/nowhere/report.html"], 1, "/nowhere/report.html cannot be written: No such file"),
     ],
 )
 def test_errors_say_what_is_wrong(

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from .._native import Contents, JobRecord, config_error
+from .._native import Contents, JobRecord, config_error, failure
 from ..report import build_report, render_page
 from ..repository import Repository
 from ..selection.candidates import gather
@@ -110,5 +110,7 @@ def write_whole(path: Path, text: str) -> None:
     try:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
+    except OSError as error:
+        raise failure(f"{path} cannot be written: {error.strerror}", "io") from error
     finally:
         temporary.unlink(missing_ok=True)
