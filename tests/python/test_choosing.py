@@ -93,6 +93,21 @@ def test_a_loop_of_ones_own_chooses_at_its_end(where: dict[str, Any], tmp_path: 
     assert by_name["main"].promoted == "step-000000002"
 
 
+def test_a_mistake_of_ours_at_the_end_is_told_and_ends_nothing(
+    where: dict[str, Any],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hub_revisions.choosing.promote_revision", lambda *_, **__: 1 / 0)
+    rule = {"metric": "eval_loss", "require": ["eval_loss<9"]}
+    with RevisionPusher(tmp_path, **where, pick=rule, promote="main") as pusher:
+        pusher.submit(write_checkpoint(tmp_path / "checkpoint-1", step=1, eval_loss=0.5))
+    assert "main was not moved: ZeroDivisionError" in caplog.text
+    command = f"pick {where['repo_id']} --metric eval_loss --require 'eval_loss<9.0' --promote main"
+    assert command in caplog.text
+
+
 def test_without_an_answer_main_stays(
     where: dict[str, Any],
     evaluate: dict[str, Any],
@@ -170,6 +185,7 @@ def test_retention_waits_for_evaluations(
         ({"retention": {"keep": 1}}, "'retention' has an unknown key 'keep'"),
         ({"retention": {"keep_last": 1, "purge_lfs": 1}}, "purge_lfs must be true or false"),
         ({"pointers": ["newest"]}, "'pointers' must be a list of latest, best"),
+        ({"promote": "evaluations"}, "'evaluations' holds results and decisions"),
         ({"evaluate": "no-such.json"}, "no-such.json: cannot be read"),
         ({"evaluate": {"suits": []}}, "did you mean 'suites'"),
         ({"evaluate": 3}, "'evaluate' must be string, object, null"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import shlex
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -22,7 +23,7 @@ from .evaluation.config import EvaluationConfig, load_config
 from .evaluation.runner import EvaluationRunner
 from .outcomes import EventLog
 from .prune import Purge, apply_retention, ranking_of
-from .repository import Repository
+from .repository import Repository, check_promotable
 from .retention import Retention
 from .selection.candidates import gather
 from .selection.choice import choose
@@ -70,11 +71,12 @@ def make_plan(settings: Mapping[str, Any]) -> Plan:
     purges = limits.pop("purge_lfs", False)
     if not isinstance(purges, bool):
         raise config_error(f"'retention': purge_lfs must be true or false, not {purges!r}")
-    evaluate = settings.get("evaluate")
+    evaluate, promote = settings.get("evaluate"), settings.get("promote") or ""
+    check_promotable(promote)
     return Plan(
         evaluate=load_config(evaluate) if evaluate else None,
         rule=_rule(settings.get("pick") or DEFAULT_METRIC),
-        promote=settings.get("promote") or "",
+        promote=promote,
         pointers=tuple(settings.get("pointers") or ()),
         retention=_called("retention", Retention, limits),
         purge="purge" if purges else "keep",
@@ -161,8 +163,9 @@ class Choosing:
             wait(self.runner)
         try:
             return self._promote_best()
-        except HubRevisionError as error:
-            self._events.problem(f"{self._plan.promote} was not moved: {error}")
+        except Exception as error:  # also a mistake of ours must not end the training
+            told = str(error) if isinstance(error, HubRevisionError) else repr(error)
+            self._events.problem(f"{self._plan.promote} was not moved: {told}")
             logger.warning("do it later with: %s", self._command)
             return None
 
@@ -182,10 +185,8 @@ class Choosing:
 
     @property
     def _command(self) -> str:
-        return (
-            f"hub-revisions pick {self._repo_id} --metric '{self._plan.rule.terms[0]}' "
-            f"--promote {self._plan.promote}"
-        )
+        words = ("hub-revisions", "pick", self._repo_id, *self._plan.rule.options)
+        return shlex.join((*words, "--promote", self._plan.promote))
 
     def _make_runner(self, spool: str) -> EvaluationRunner | None:
         if self._plan.evaluate is None:

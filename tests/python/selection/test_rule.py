@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from command_line import run
 from hub_revisions import ConfigError
 from hub_revisions.selection.rule import (
     Constraint,
+    Rule,
     Term,
     make_rule,
     matching,
@@ -37,6 +39,30 @@ def test_a_metric_may_say_its_mode(text: str, term: Term) -> None:
 def test_a_metric_has_a_name(text: str) -> None:
     with pytest.raises(ConfigError, match="names no metric"):
         parse_term(text)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        make_rule("eval_loss"),
+        make_rule("gsm8k@5/em[strict match]:max", require=["ifeval*>=0.7", "loss<2.5"]),
+        make_rule(weights="a:max=0.7,b:min=0.3", normalize="baseline-delta", baseline="step-1"),
+        make_rule("acc:max", within_se=0.0, margin=0.01, suite="bench", allow_partial=True),
+        make_rule("acc:max", tolerance=0.125, source="evaluation", fingerprints=["ab", "cd"]),
+    ],
+)
+def test_a_rule_is_told_as_the_command_line_takes_it(
+    rule: Rule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def make(*arguments: Any, **options: Any) -> Rule:
+        seen.append(make_rule(*arguments, **options))
+        raise ConfigError("enough seen")
+
+    monkeypatch.setattr("hub_revisions.cli.pick.make_rule", make)
+    assert run("pick", "me/model", *rule.options).exit_code == 2
+    assert seen == [rule]
 
 
 def test_a_mode_is_not_said_twice_differently() -> None:

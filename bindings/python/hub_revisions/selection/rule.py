@@ -113,6 +113,29 @@ class Rule:
             parts.append("partial results count")
         return "; ".join(parts)
 
+    @property
+    def options(self) -> list[str]:
+        """The rule as words behind 'hub-revisions pick REPO'."""
+        if len(self.terms) > 1:
+            words = ["--weights", ",".join(f"{term}={term.weight}" for term in self.terms)]
+        else:
+            words = ["--metric", str(self.terms[0])]
+        given = [
+            *(("--require", f"{c.metric}{c.operator}{c.bound}") for c in self.constraints),
+            ("--normalize", self.normalize),
+            ("--baseline", self.baseline),
+            ("--tolerance", self.tolerance or None),
+            ("--within-se", self.within_se),
+            ("--margin", self.margin or None),
+            ("--source", self.source),
+            ("--suite", self.suite),
+            *(("--fingerprint", one) for one in self.fingerprints),
+        ]
+        for name, value in given:
+            if value not in (None, ""):
+                words += [name, str(value)]
+        return [*words, *(["--allow-partial"] if self.allow_partial else [])]
+
 
 def make_rule(
     metric: str = "",
