@@ -124,6 +124,7 @@ def test_nobody_eligible_is_a_status_of_its_own(
         (("--metric", "eval_loss", "--weights", "a=1"), "either a metric or weights"),
         (("--tolerance", "-1"), "tolerance"),
         (("--suite", "bench"), "no metrics of suite 'bench'"),
+        (("--promote", "evaluations"), "'evaluations' holds results and decisions"),
     ],
 )
 def test_wrong_usage(
@@ -137,6 +138,20 @@ def test_wrong_usage(
     assert picked.exit_code == 2
     assert words in picked.stderr
     assert picked.stdout == ""
+
+
+def test_what_others_wrote_commands_no_terminal(
+    hub: LocalHub, repo_id: str, at: tuple[str, ...]
+) -> None:
+    publish(hub, repo_id, [Branch("step-1", 1, {"eval_\x1b[31mred": 1.0})])
+    shown = [
+        run("pick", repo_id, "--metric", "eval_*:min", *at).stdout,
+        run("pick", repo_id, "--metric", "bleu", *at).stderr,
+        run("list", repo_id, *at).stdout,
+    ]
+    for text in shown:
+        assert "\x1b" not in text
+        assert "eval_ [31mred" in text
 
 
 def test_a_decision_is_recorded_once(

@@ -72,7 +72,7 @@ def guarded(command: Command) -> Callable[..., None]:
 
 def message(text: str) -> None:
     """One line for a person, beside the output."""
-    typer.echo(text, err=True)
+    typer.echo(printable(text), err=True)
 
 
 def printable(text: str) -> str:

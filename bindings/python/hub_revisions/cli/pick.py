@@ -9,7 +9,7 @@ import typer
 
 from .._core import AuthError
 from .._native import Promotion
-from ..repository import Repository
+from ..repository import Repository, check_promotable
 from ..selection import BestRevision, best_of
 from ..selection.candidates import gather
 from ..selection.choice import choose
@@ -133,6 +133,7 @@ def pick(
         fingerprints=fingerprint or (),
         allow_partial=allow_partial,
     )
+    check_promotable(promote_to or "")  # now, and not after a long wait
     repository = Repository(repo, config, **keywords(endpoint=endpoint))
     view = _View(repository, rule)
     decision = view.look()
@@ -189,7 +190,7 @@ def _status(decision: Decision, *, needs_final: bool) -> int:
 
 def _tell_waiting(decision: Decision) -> None:
     more = f" and {len(decision.awaited) - 1} more" if len(decision.awaited) > 1 else ""
-    message(printable(f"waiting: {decision.awaited[0]}{more}"))
+    message(f"waiting: {decision.awaited[0]}{more}")
 
 
 def _show(decision: Decision, promotion: Promotion | None, *, as_json: bool) -> None:
@@ -200,19 +201,19 @@ def _show(decision: Decision, promotion: Promotion | None, *, as_json: bool) -> 
     if best:
         _show_best(best, decision)
     else:
-        message(printable(f"no revision is eligible for '{decision.rule}'"))
+        message(f"no revision is eligible for '{decision.rule}'")
     _show_tables(decision)
     for sentence in decision.provisional:
-        message(printable(f"provisional: {sentence}"))
+        message(f"provisional: {sentence}")
     for sentence in decision.warnings:
-        message(printable(f"warning: {sentence}"))
+        message(f"warning: {sentence}")
     if promotion:
         tell(promotion)
 
 
 def _show_best(best: BestRevision, decision: Decision) -> None:
     name = best.metric if len(decision.criteria) == 1 else "score"
-    typer.echo(f"{best.revision}  {name}={best.value:.6g}  {best.commit}")
+    typer.echo(printable(f"{best.revision}  {name}={best.value:.6g}  {best.commit}"))
     facts = [decision.why, f"{len(decision.scored)} compared"]
     if decision.near is not None:
         names = f": {', '.join(decision.near)}" if decision.near else ""

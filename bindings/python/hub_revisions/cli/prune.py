@@ -101,7 +101,7 @@ def prune_command(
     else:
         _show(report, decision)
     if report.files.problem:
-        message(printable(f"large files were not freed: {report.files.problem}"))
+        message(f"large files were not freed: {report.files.problem}")
     return FAILED if report.files.problem else 0
 
 
@@ -117,7 +117,7 @@ def _compare(contents: Contents, metric: str, source: Source | None) -> Decision
     candidates = gather(contents.repo_id, contents.revisions, contents.records)
     decision = choose(make_rule(metric, source=source), candidates, now=time.time())
     for sentence in decision.provisional:
-        message(printable(f"provisional: {sentence}"))
+        message(f"provisional: {sentence}")
     return decision
 
 

@@ -21,6 +21,7 @@ from .common import (
     emit_json,
     guarded,
     keywords,
+    printable,
     stdout_console,
     tell,
 )
@@ -42,7 +43,7 @@ def list_command(
         return
     metrics = sorted({name for revision in revisions for name in revision.metrics})
     table = Table("revision", "commit")
-    for name in ("step", *metrics, "size"):
+    for name in ("step", *map(printable, metrics), "size"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("promoted")
     for revision in revisions:
@@ -52,7 +53,7 @@ def list_command(
             "" if revision.step is None else str(revision.step),
             *(_number(revision.metrics.get(name)) for name in metrics),
             format_bytes(revision.size),
-            revision.promoted,
+            printable(revision.promoted),
         )
     stdout_console().print(table)
 
