@@ -185,7 +185,7 @@ def test_retention_waits_for_evaluations(
         ({"retention": {"keep": 1}}, "'retention' has an unknown key 'keep'"),
         ({"retention": {"keep_last": 1, "purge_lfs": 1}}, "purge_lfs must be true or false"),
         ({"pointers": ["newest"]}, "'pointers' must be a list of latest, best"),
-        ({"promote": "evaluations"}, "'evaluations' holds results and decisions"),
+        ({"promote": "evaluations"}, "'evaluations' is the branch of results"),
         ({"evaluate": "no-such.json"}, "no-such.json: cannot be read"),
         ({"evaluate": {"suits": []}}, "did you mean 'suites'"),
         ({"evaluate": 3}, "'evaluate' must be string, object, null"),

@@ -67,6 +67,15 @@ def test_without_a_name_or_a_step_there_is_no_revision(tmp_path: Path) -> None:
         pusher.submit(folder)
 
 
+def test_no_revision_is_called_as_the_branch_of_results(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "model", step=1)
+    with (
+        RevisionPusher(tmp_path, repo_id="me/model", offline=True) as pusher,
+        pytest.raises(ConfigError, match="branch of results and decisions"),
+    ):
+        pusher.submit(folder, "evaluations")
+
+
 @pytest.mark.parametrize("kind", ["missing", "empty", "file"])
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path, kind: str) -> None:
     folder = tmp_path / kind

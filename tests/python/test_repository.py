@@ -120,7 +120,7 @@ def test_the_branch_of_records_is_no_side_of_a_promotion(
 ) -> None:
     repository.commit_files("evaluations", {"results/a/1.json": "{}\n"}, "Record")
     before = commits(repository)
-    with pytest.raises(ConfigError, match="holds results and decisions"):
+    with pytest.raises(ConfigError, match="branch of results and decisions"):
         repository.promote(revision, branch)
     assert commits(repository) == before
     assert repository.read().records == {"results/a/1.json": "{}\n"}

@@ -23,7 +23,7 @@ from .evaluation.config import EvaluationConfig, load_config
 from .evaluation.runner import EvaluationRunner
 from .outcomes import EventLog
 from .prune import Purge, apply_retention, ranking_of
-from .repository import Repository, check_promotable
+from .repository import Repository, check_model_branch
 from .retention import Retention
 from .selection.candidates import gather
 from .selection.choice import choose
@@ -72,7 +72,7 @@ def make_plan(settings: Mapping[str, Any]) -> Plan:
     if not isinstance(purges, bool):
         raise config_error(f"'retention': purge_lfs must be true or false, not {purges!r}")
     evaluate, promote = settings.get("evaluate"), settings.get("promote") or ""
-    check_promotable(promote)
+    check_model_branch(promote)
     return Plan(
         evaluate=load_config(evaluate) if evaluate else None,
         rule=_rule(settings.get("pick") or DEFAULT_METRIC),

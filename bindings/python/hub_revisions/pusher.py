@@ -18,6 +18,7 @@ from .choosing import Choosing, Plan, make_plan
 from .credentials import Token, find_token
 from .evaluation.runner import EvaluationRunner
 from .outcomes import EventLog, OnOutcome, OutcomeThread, make_hook
+from .repository import check_model_branch
 from .settings import Config, Effective, resolve, spool_path
 
 logger = logging.getLogger("hub_revisions")
@@ -155,6 +156,7 @@ class RevisionPusher:
         `eos_token_id` not given is read from its tokenizer. Raises `InvalidCheckpointError` for a
         folder that is missing, empty or unreadable, `ConfigError` for an invalid revision.
         """
+        check_model_branch(revision or "")
         path = Path(directory).absolute()
         if step is None or epoch is None or metrics is None:
             state = read_trainer_state(path)

@@ -22,12 +22,12 @@ RECORDS_BRANCH = "evaluations"  # as the worker names it
 Files = Mapping[str, str | None]  # text by path; None removes the file
 
 
-def check_promotable(*branches: str) -> None:
+def check_model_branch(*branches: str) -> None:
     """Raise `ConfigError` if one of them is the branch of records: a model would replace them."""
     if RECORDS_BRANCH in branches:
         raise config_error(
-            f"'{RECORDS_BRANCH}' holds results and decisions, and is promoted neither to nor from; "
-            "name another branch"
+            f"'{RECORDS_BRANCH}' is the branch of results and decisions, and of no model; "
+            "name another one"
         )
 
 
@@ -91,7 +91,7 @@ class Repository:
 
         With `commit`, only if the revision still has it.
         """
-        check_promotable(revision, branch)
+        check_model_branch(revision, branch)
         return decode_promotion(_core.promote(*self._access, revision, branch, commit, files or {}))
 
     def tag(self, revision: str, tag: str, *, commit: str = "") -> Promotion:

@@ -124,7 +124,7 @@ def test_nobody_eligible_is_a_status_of_its_own(
         (("--metric", "eval_loss", "--weights", "a=1"), "either a metric or weights"),
         (("--tolerance", "-1"), "tolerance"),
         (("--suite", "bench"), "no metrics of suite 'bench'"),
-        (("--promote", "evaluations"), "'evaluations' holds results and decisions"),
+        (("--promote", "evaluations"), "'evaluations' is the branch of results"),
     ],
 )
 def test_wrong_usage(

@@ -9,7 +9,7 @@ import typer
 
 from .._core import AuthError
 from .._native import Promotion
-from ..repository import Repository, check_promotable
+from ..repository import Repository, check_model_branch
 from ..selection import BestRevision, best_of
 from ..selection.candidates import gather
 from ..selection.choice import choose
@@ -133,7 +133,7 @@ def pick(
         fingerprints=fingerprint or (),
         allow_partial=allow_partial,
     )
-    check_promotable(promote_to or "")  # now, and not after a long wait
+    check_model_branch(promote_to or "")  # now, and not after a long wait
     repository = Repository(repo, config, **keywords(endpoint=endpoint))
     view = _View(repository, rule)
     decision = view.look()
