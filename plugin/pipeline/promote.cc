@@ -34,7 +34,7 @@ Status check_pointer(Repository& repository, const std::string& pointer, const G
   if (!published_as.empty() && published_as != pointer) return {};
   return make_error(ErrorKind::kConflict,
                     "branch '" + pointer + "' is no pointer: it holds commit " + commit.hex() +
-                        " of its own; give 'pointers' another name, or remove that branch");
+                        " of its own; rename or remove that branch, or change 'pointers'");
 }
 
 Result<Promotion> move_pointer(Repository& repository, const Remote& remote,
