@@ -11,7 +11,6 @@ import logging
 import os
 import shlex
 import threading
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -25,8 +24,7 @@ from .outcomes import EventLog
 from .prune import Purge, apply_retention, ranking_of
 from .repository import Repository, check_model_branch
 from .retention import Retention
-from .selection.candidates import gather
-from .selection.choice import choose
+from .selection import decide
 from .selection.decision import Decision, read_decisions, record
 from .selection.promotion import promote_revision
 from .selection.rule import Rule, make_rule
@@ -261,10 +259,8 @@ class Choosing:
 
     def _look(self, contents: Contents) -> Decision | None:
         """The answer so far; None while no revision has the metric."""
-        candidates = gather(contents.repo_id, contents.revisions, contents.records)
-        current = read_decisions(contents.records).current(self._plan.rule.text)
         try:
-            return choose(self._plan.rule, candidates, now=time.time(), current=current)
+            return decide(self._plan.rule, contents)
         except ConfigError as error:
             logger.debug("no best revision yet: %s", error)
             return None
@@ -279,10 +275,7 @@ class Choosing:
     def _promote_best(self) -> Promotion | None:
         repository = self._repository()
         contents = repository.read()
-        candidates = gather(contents.repo_id, contents.revisions, contents.records)
-        earlier = read_decisions(contents.records)
-        rule = self._plan.rule
-        decision = choose(rule, candidates, now=time.time(), current=earlier.current(rule.text))
+        decision = decide(self._plan.rule, contents)
         if decision.winner is None or decision.provisional:
             reasons = decision.provisional or [
                 f"{x.revision}: {x.reason}" for x in decision.excluded
@@ -294,7 +287,7 @@ class Choosing:
                 self._command,
             )
             return None
-        decision = record(repository, decision, earlier.decisions)
+        decision = record(repository, decision, read_decisions(contents.records).decisions)
         winner = decision.winner
         assert winner is not None
         promotion = promote_revision(

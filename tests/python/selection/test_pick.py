@@ -270,7 +270,11 @@ def test_an_answer_that_may_change_is_not_promoted(
 
 
 def test_what_was_picked_before_stays_unless_another_one_is_better(
-    repository: Repository, repo_id: str, commits: dict[str, str], at: tuple[str, ...]
+    repository: Repository,
+    repo_id: str,
+    commits: dict[str, str],
+    at: tuple[str, ...],
+    where: dict[str, Any],
 ) -> None:
     def pick(*options: object) -> Any:
         return document(run("pick", repo_id, "--metric", "acc:max", "--json", *options, *at))
@@ -283,6 +287,13 @@ def test_what_was_picked_before_stays_unless_another_one_is_better(
     kept = pick()
     assert kept["best"]["revision"] == "step-200"
     assert kept["decision"]["why"] == "picked before, and step-100 is not better"
+    # Whoever asks gets the same answer, and it is the last to be deleted.
+    assert best_revision(metric="acc:max", **where).revision == "step-200"
+    pruned = run(
+        "prune", repo_id, "--keep-best", 1, "--metric", "acc:max", "--dry-run", "--json", *at
+    )
+    stays = [one["revision"] for one in document(pruned)["revisions"] if one["verdict"] == "kept"]
+    assert stays == ["step-200"]
     add(repository, [evaluated(commits, 300, Metric("acc", 0.55))])
     assert pick("--margin", 0.1)["best"]["revision"] == "step-200"
     assert pick()["best"]["revision"] == "step-300"

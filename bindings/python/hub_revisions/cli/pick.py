@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -10,10 +10,8 @@ import typer
 from .._core import AuthError
 from .._native import Promotion
 from ..repository import Repository, check_model_branch
-from ..selection import BestRevision, best_of
-from ..selection.candidates import gather
-from ..selection.choice import choose
-from ..selection.decision import Decision, Decisions, read_decisions, record
+from ..selection import BestRevision, best_of, decide
+from ..selection.decision import Decision, read_decisions, record
 from ..selection.promotion import promote_revision
 from ..selection.rule import Rule, make_rule
 from ..selection.waiting import wait_until_final
@@ -160,23 +158,18 @@ class _View:
     def __init__(self, repository: Repository, rule: Rule) -> None:
         self._repository = repository
         self._rule = rule
-        self._earlier = Decisions()
+        self._records: Mapping[str, str] = {}
 
     def look(self) -> Decision:
         """What the rule says about the repository as it is now."""
         contents = self._repository.read()
-        self._earlier = read_decisions(contents.records)
-        return choose(
-            self._rule,
-            gather(contents.repo_id, contents.revisions, contents.records),
-            now=time.time(),
-            current=self._earlier.current(self._rule.text),
-        )
+        self._records = contents.records
+        return decide(self._rule, contents)
 
     def record(self, decision: Decision) -> Decision:
         """Write it down, as far as one may: whoever can only read gets the answer too."""
         try:
-            return record(self._repository, decision, self._earlier.decisions)
+            return record(self._repository, decision, read_decisions(self._records).decisions)
         except AuthError as error:
             message(f"the decision was not recorded (--no-record says that it need not): {error}")
             return decision

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import asdict
 from typing import Annotated, Literal
 
@@ -13,8 +12,7 @@ from .._native import Contents, config_error
 from ..prune import Mode, PruneReport, prune, ranking_of
 from ..repository import Repository
 from ..retention import Retention
-from ..selection.candidates import gather
-from ..selection.choice import choose
+from ..selection import decide
 from ..selection.decision import Decision
 from ..selection.rule import Source, make_rule
 from ..tables import format_bytes
@@ -114,8 +112,7 @@ def _mode(dry_run: bool | None) -> Mode:
 
 
 def _compare(contents: Contents, metric: str, source: Source | None) -> Decision:
-    candidates = gather(contents.repo_id, contents.revisions, contents.records)
-    decision = choose(make_rule(metric, source=source), candidates, now=time.time())
+    decision = decide(make_rule(metric, source=source), contents)
     for sentence in decision.provisional:
         message(f"provisional: {sentence}")
     return decision

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .._native import Contents, JobRecord, config_error, failure
+from .._native import JobRecord, config_error, failure
 from ..report import build_report, render_page
 from ..repository import Repository
-from ..selection.candidates import gather
-from ..selection.choice import choose
-from ..selection.decision import Decision, read_decisions
+from ..selection import decide
 from ..selection.rule import make_rule
 from .common import (
     ConfigOption,
@@ -75,7 +72,7 @@ def report(
         contents.records,
         endpoint=repository.settings["endpoint"],
         tags=contents.tags,
-        decision=_decision(contents, metric) if metric else None,
+        decision=decide(make_rule(metric), contents) if metric else None,
         jobs=_jobs(contents.repo_id, output_dir, spool_dir),
     )
     if as_json:
@@ -86,14 +83,6 @@ def report(
         path = output or Path("report.html")
         write_whole(path, render_page(data))
         message(f"written: {path.absolute()}")
-
-
-def _decision(contents: Contents, metric: str) -> Decision:
-    """What the rule says now. Raises `ConfigError` if the metric is not known."""
-    rule = make_rule(metric)
-    candidates = gather(contents.repo_id, contents.revisions, contents.records)
-    current = read_decisions(contents.records).current(rule.text)
-    return choose(rule, candidates, now=time.time(), current=current)
 
 
 def _jobs(repo_id: str, output_dir: Path | None, spool_dir: Path | None) -> Sequence[JobRecord]:

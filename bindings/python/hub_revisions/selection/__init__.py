@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .._native import Promotion, Revision, failure
+from .._native import Contents, Promotion, Revision, failure
 from ..repository import Repository
 from ..results.types import Mode
 from ..settings import Config
 from .candidates import gather
 from .choice import choose
-from .decision import Decision, Excluded
+from .decision import Decision, Excluded, read_decisions
 from .promotion import promote_revision
-from .rule import Normalize, Source, make_rule
+from .rule import Normalize, Rule, Source, make_rule
 
-__all__ = ["BestRevision", "best_of", "best_revision", "list_revisions", "promote"]
+__all__ = ["BestRevision", "best_of", "best_revision", "decide", "list_revisions", "promote"]
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,9 @@ def best_revision(
 
     `metric` is a name, or a pattern that one name matches, perhaps with ':min' or ':max' behind it;
     the direction may be left out where the evaluator tells it or the name does. The others narrow
-    the choice, see `selection.rule`. Between equal values the earlier step wins: less training for
-    the same. Revisions without such a number are left out, with the reason.
+    the choice, see `selection.rule`. Between equal values the earlier step wins, less training for
+    the same, unless `pick` has named the other one before. Revisions without such a number are left
+    out, with the reason.
 
     Raises `ConfigError` if the rule cannot be applied, naming the metrics that are recorded if this
     is none of them, and `HubRevisionError` of kind "not_found" if no revision is eligible.
@@ -93,9 +94,17 @@ def best_revision(
         fingerprints=fingerprints,
         allow_partial=allow_partial,
     )
-    contents = Repository(repo_id, config, token=token, **settings).read()
+    return best_of(decide(rule, Repository(repo_id, config, token=token, **settings).read()))
+
+
+def decide(rule: Rule, contents: Contents) -> Decision:
+    """What a rule says now about a repository as it was read; what it said before stays on a tie.
+
+    Raises `ConfigError` if the rule cannot be applied.
+    """
     candidates = gather(contents.repo_id, contents.revisions, contents.records)
-    return best_of(choose(rule, candidates, now=time.time()))
+    current = read_decisions(contents.records).current(rule.text)
+    return choose(rule, candidates, now=time.time(), current=current)
 
 
 def best_of(decision: Decision) -> BestRevision:
