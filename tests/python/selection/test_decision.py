@@ -10,7 +10,7 @@ from hub_revisions import ConfigError
 from hub_revisions.results.store import stored_text
 from hub_revisions.results.types import Metric
 from hub_revisions.selection import best_of
-from hub_revisions.selection.decision import Decision, read_decisions
+from hub_revisions.selection.decision import Decision, read_decisions, record
 from hub_revisions.selection.waiting import wait_until_final
 
 from .making import commit_of, decide, pending, records, result, revision
@@ -60,6 +60,21 @@ def test_what_is_recorded_is_read() -> None:
     nobody = decide(REVISIONS, STORED, "a", require=["a>1"])
     for one in (decision(7), several, waiting, nobody):
         assert Decision.from_json(json.loads(stored_text(one.to_json()))) == one
+
+
+def test_two_decisions_of_one_second_keep_their_order() -> None:
+    class Written:
+        files: dict[str, str]
+
+        def commit_files(self, branch: str, files: dict[str, str], message: str) -> None:
+            self.files = files
+
+    repository = Written()
+    first, second = decision(20), decision(0, mode="min")
+    assert record(repository, second, [first], now=20).time == 21
+    found = read_decisions(recorded(first) | repository.files).decisions
+    assert [one.rule for one in found] == [first.rule, second.rule]
+    assert record(repository, second, found, now=20) == found[-1]
 
 
 def test_the_last_final_decision_of_a_rule_is_what_it_says_now() -> None:

@@ -161,10 +161,13 @@ def record(
     One that says what the last of `earlier` (oldest first) under this rule said is not written
     again. `now` is the time in unix seconds, 0 for the clock's.
     """
-    same = [one for one in earlier if one.rule == decision.rule]
+    known = list(earlier)
+    same = [one for one in known if one.rule == decision.rule]
     if same and replace(same[-1], time=decision.time) == decision:
         return same[-1]
-    recorded = replace(decision, time=int(now or time.time()))
+    # Two within a second would have no order.
+    after = max((one.time + 1 for one in known), default=0)
+    recorded = replace(decision, time=max(int(now or time.time()), after))
     text = stored_text(recorded.to_json())
     path = f"decisions/{recorded.time}-{content_name(text)}.json"
     repository.commit_files(BRANCH, {path: text}, f"Decide: {recorded.rule}")
