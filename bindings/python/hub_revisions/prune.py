@@ -13,7 +13,6 @@ from ._native import Contents
 from .repository import Repository
 from .results.store import read_records
 from .retention import Fate, Retention, holds
-from .selection.candidates import is_candidate
 from .selection.decision import Decision
 
 Purge = Literal["keep", "purge"]
@@ -89,7 +88,7 @@ def prune(
 
     Raises `HubRevisionError`; what was deleted until then is, and calling it again does the rest.
     """
-    candidates = [revision for revision in contents.revisions if is_candidate(revision)]
+    candidates = [revision for revision in contents.revisions if revision.managed]
     stays = {**holds(contents), **being_evaluated(contents), **(held or {})}
     fates = retention.fates(candidates, ranking, stays)
     verdicts, files = _ask_worker(repository, [fate for fate in fates if fate.goes], purge, mode)
@@ -121,7 +120,7 @@ def apply_retention(
     """
     contents = repository.read()
     held = dict.fromkeys(busy, "it is still to be pushed or evaluated")
-    candidates = [revision for revision in contents.revisions if is_candidate(revision)]
+    candidates = [revision for revision in contents.revisions if revision.managed]
     if busy and candidates:
         newest = max(candidates, key=lambda revision: (revision.time, revision.step or 0))
         held.setdefault(newest.revision, "a push under way may share its files")

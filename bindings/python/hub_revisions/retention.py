@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ._native import Contents, Revision, config_error
-from .selection.candidates import is_candidate
 
 
 @dataclass(frozen=True)
@@ -55,9 +54,8 @@ class Retention:
     ) -> list[Fate]:
         """The fate of each revision, in order.
 
-        `revisions` are candidates (see `selection.candidates.is_candidate`). `ranking` names those
-        that have a score, best first. `held` are those that must stay in any case, with the reason
-        (see `holds`).
+        `revisions` are managed ones. `ranking` names those that have a score, best first. `held`
+        are those that must stay in any case, with the reason (see `holds`).
 
         A revision without a step stays, since it was published by hand. So does one without a score
         as long as fewer than `keep_best` have one: it may be among the best.
@@ -103,14 +101,14 @@ def holds(contents: Contents) -> dict[str, str]:
     for tag, commit in contents.tags.items():
         owners.setdefault(commit, f"tag '{tag}' points to it")
     for branch in contents.revisions:
-        if not is_candidate(branch):
+        if not branch.managed:
             owners.setdefault(branch.commit, f"branch '{branch.revision}' points to it")
         for parent in branch.parents:
             owners.setdefault(parent, f"it was promoted into branch '{branch.revision}'")
     return {
         revision.revision: owners[revision.commit]
         for revision in contents.revisions
-        if is_candidate(revision) and revision.commit in owners
+        if revision.managed and revision.commit in owners
     }
 
 

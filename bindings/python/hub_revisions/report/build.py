@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from .._native import JobRecord, Revision
 from ..results.types import Result
-from ..selection.candidates import Candidate, Candidates, gather, is_candidate
+from ..selection.candidates import Candidate, Candidates, gather
 from ..selection.decision import Decision, read_decisions
 from .data import Attempt, Push, ReportData, Row, State
 from .series import make_series
@@ -38,7 +38,7 @@ def build_report(
     series = make_series(candidates, decision, first)
     measured = {point.revision for one in series for point in one.points if point.value is not None}
     names = _names(revisions, tags or {})
-    branches = {branch.revision: branch for branch in revisions if is_candidate(branch)}
+    branches = {branch.revision: branch for branch in revisions if branch.managed}
     rows = [
         _row(one, branches[one.revision], decision, one.revision in measured, names)
         for one in candidates

@@ -133,7 +133,7 @@ def gather(repo_id: str, revisions: Iterable[Revision], records: Mapping[str, st
             elsewhere=tuple(sorted(labelled.get(revision.revision, set()) - {revision.commit})),
         )
         for revision in revisions
-        if is_candidate(revision)
+        if revision.managed
     ]
     commits = {candidate.commit for candidate in candidates}
     return Candidates(
@@ -142,11 +142,6 @@ def gather(repo_id: str, revisions: Iterable[Revision], records: Mapping[str, st
         unplaced=_unplaced(stored.results, commits),
         problems=stored.problems,
     )
-
-
-def is_candidate(revision: Revision) -> bool:
-    """Whether a branch is a revision of its own, and not another name for one."""
-    return revision.managed
 
 
 def _unplaced(results: Sequence[Result], commits: set[str]) -> tuple[Result, ...]:
