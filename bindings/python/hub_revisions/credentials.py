@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+
 
 @dataclass(frozen=True)
 class Token:
@@ -36,8 +38,7 @@ def find_token(
     candidates = (
         (argument, "argument"),
         (getattr(training_args, "hub_token", None), "TrainingArguments.hub_token"),
-        (environment.get("HF_TOKEN"), "HF_TOKEN"),
-        (environment.get("HUGGING_FACE_HUB_TOKEN"), "HUGGING_FACE_HUB_TOKEN"),
+        *((environment.get(name), name) for name in TOKEN_VARIABLES),
     )
     for value, origin in candidates:
         if value and value.strip():

@@ -14,6 +14,7 @@ from typing import Any
 
 from . import _core
 from ._native import JobRecord, config_error, decode_job, to_json
+from .credentials import TOKEN_VARIABLES
 
 logger = logging.getLogger("hub_revisions")
 
@@ -25,7 +26,6 @@ _SLICE_SECONDS = 0.25
 _CLOSE_TIMEOUT_SECONDS = 10.0
 # Two refusals for the same reason differ in what the server's support asks for.
 _REQUEST_ID = re.compile(r"request id [^\s)]+")
-_TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 _SKIPPED = "skipped"
 
 
@@ -164,7 +164,7 @@ def _facts(record: JobRecord | None) -> dict[str, Any]:
 
 
 def _run_command(words: Sequence[str], record: JobRecord) -> None:
-    environment = {k: v for k, v in os.environ.items() if k not in _TOKEN_VARIABLES}
+    environment = {k: v for k, v in os.environ.items() if k not in TOKEN_VARIABLES}
     subprocess.run(
         words,
         input=outcome_json(record),

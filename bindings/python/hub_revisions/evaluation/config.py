@@ -18,10 +18,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .._native import config_error
+from ..credentials import TOKEN_VARIABLES
 from ..settings import Config, read_object
 from . import placeholders
 from .check import Checker
-from .environment import TOKEN_VARIABLES
 from .redaction import TOKEN_SHAPE
 from .staging import REMOTE_FOLDER
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from ..._core import ConfigError
 from ..._native import config_error
+from ...credentials import TOKEN_VARIABLES
 from ..contract import EvalRequest, Job, JobStatus, State, SubmitError, UnreachableError
-from ..environment import TOKEN_VARIABLES
 from ..staging import job_folder, stage
 from . import Surroundings
 from .slurm_tools import SlurmTools
