@@ -195,6 +195,7 @@ def test_wrong_settings_are_told_at_once(settings: dict[str, Any], words: str) -
     if not words:
         HubRevisionCallback(**settings)  # a name may hold anything
         return
-    with pytest.raises(ConfigError) as caught:
-        HubRevisionCallback(**settings)
-    assert words in str(caught.value), json.dumps(str(caught.value))
+    for as_config in (False, True):
+        with pytest.raises(ConfigError) as caught:
+            HubRevisionCallback(settings) if as_config else HubRevisionCallback(**settings)
+        assert words in str(caught.value), json.dumps(str(caught.value))

@@ -261,8 +261,30 @@ def test_config_check_and_schema(tmp_path: Path) -> None:
     result = run("config", "check", *files)
     assert (result.exit_code, result.stdout.count(": valid\n")) == (0, 3)
     assert set(document(run("config", "check", *files, "--json"))) == {str(f) for f in files}
+    evaluations = sorted(configs.glob("eval-*.json"))
+    assert run("config", "check", *evaluations).stdout.count(": valid\n") == len(evaluations) > 3
     schema = run("config", "schema")
     assert document(schema) == json.loads((configs / "schema.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"pick": {"metrc": "loss"}}, "'pick' has an unknown key 'metrc'"),
+        ({"retention": {"keep": 1}}, "'retention' has an unknown key 'keep'"),
+        ({"promote": "evaluations"}, "branch of results and decisions"),
+        ({"suites": [{"name": "s", "comand": ["true"]}]}, "did you mean 'command'?"),
+    ],
+)
+def test_config_check_looks_into_what_settings_hold(
+    tmp_path: Path, content: dict[str, Any], words: str
+) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(content))
+    result = run("config", "check", file)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert str(file) in result.stderr
 
 
 def test_the_doctor_tells_what_is_wrong(

@@ -89,10 +89,9 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         **settings: Any,
     ) -> None:
         check_keywords(settings)
-        make_plan(settings)
+        known = check_config(config) if isinstance(config, dict) else {}
+        make_plan({**known, **settings})
         self._on_outcome = on_outcome
-        if isinstance(config, dict):
-            check_config(config)
         self._config = config
         self._token = token
         self._settings = settings

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from .. import _core
-from .._native import to_json
+from .._core import ConfigError
+from .._native import config_error, to_json
+from ..choosing import make_plan
 from ..credentials import find_token
-from ..settings import check_config, resolve
+from ..evaluation.config import load_config
+from ..settings import check_config, read_object, resolve
 from .common import (
     ConfigOption,
     JsonOption,
@@ -64,13 +67,28 @@ def check(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Configuration files.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Check configuration files; the first that is wrong is told and ends with status 2."""
-    checked = {str(file): check_config(file) for file in files}
+    """Check configuration files; the first that is wrong is told and ends with status 2.
+
+    Those of evaluations, which have 'suites', are checked as such.
+    """
+    checked = {str(file): _checked(file) for file in files}
     if as_json:
         emit_json(checked)
     else:
         for name in checked:
             typer.echo(f"{name}: valid")
+
+
+def _checked(file: Path) -> dict[str, Any]:
+    """What a file says. Raises `ConfigError` naming it."""
+    if "suites" in read_object(file):
+        return load_config(file).to_json()
+    values = check_config(file)
+    try:
+        make_plan(values)
+    except ConfigError as error:
+        raise config_error(f"{file}: {error}") from error
+    return values
 
 
 @config_app.command("schema")
