@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "plugin/git/read_commit.h"
+#include "plugin/git/history.h"
 #include "plugin/pipeline/message.h"
 #include "plugin/pipeline/remote_repository.h"
 #include "plugin/pipeline/scratch.h"
@@ -27,10 +27,19 @@ Result<GitId> find_revision(const std::vector<RemoteRef>& refs, const Target& ta
   return *commit;
 }
 
+// Whether a branch may be made equal to a revision: not if it is one itself, which would be lost.
+Status check_no_revision(Repository& repository, const std::string& branch, const GitId& commit) {
+  HUBREV_TRY(const std::string message, message_of(repository, commit));
+  if (parse_message(message).revision != branch) return {};
+  return make_error(ErrorKind::kConflict, "branch '" + branch +
+                                              "' is a revision of its own, which promoting to it "
+                                              "would hide; choose another branch, or a tag");
+}
+
 // Whether a pointer may leave this commit: it was put there by a pointer, not by somebody's work.
 Status check_pointer(Repository& repository, const std::string& pointer, const GitId& commit) {
-  HUBREV_TRY(const CommitInfo info, read_commit(repository, commit));
-  const std::string published_as = parse_message(info.message).revision;
+  HUBREV_TRY(const std::string message, message_of(repository, commit));
+  const std::string published_as = parse_message(message).revision;
   if (!published_as.empty() && published_as != pointer) return {};
   return make_error(ErrorKind::kConflict,
                     "branch '" + pointer + "' is no pointer: it holds commit " + commit.hex() +
@@ -84,6 +93,7 @@ Result<Promotion> promote(Connection& connection, const Settings& settings,
   }
   parents.push_back(revision);
   HUBREV_CHECK(fetch(repository, remote, names, stop));
+  if (current) HUBREV_CHECK(check_no_revision(repository, wanted.branch, *current));
   HUBREV_TRY(const GitId commit, write_changed_commit(repository, revision, wanted.changes, parents,
                                                       promote_message(wanted.revision, revision),
                                                       own_signature(clock)));

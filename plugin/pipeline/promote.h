@@ -27,8 +27,8 @@ struct PromoteRequest {
 };
 
 // Gives `branch` one new commit with `revision`'s files and the parents (branch, revision); without
-// a branch of that name it is created. kConflict when somebody else moved the branch meanwhile.
-// Blocks.
+// a branch of that name it is created. kConflict when somebody else moved the branch meanwhile, and
+// for a branch that is a revision itself. Blocks.
 Result<Promotion> promote(Connection& connection, const Settings& settings,
                           const PromoteRequest& request, Clock& clock, const std::stop_token& stop);
 

@@ -126,6 +126,14 @@ def test_the_branch_of_records_is_no_side_of_a_promotion(
     assert repository.read().records == {"results/a/1.json": "{}\n"}
 
 
+def test_a_revision_is_not_hidden_by_another(repository: Repository) -> None:
+    by_name = commits(repository)
+    with pytest.raises(HubRevisionError, match="is a revision of its own") as caught:
+        repository.promote("step-000000002", "step-000000001")
+    assert caught.value.kind == "conflict"
+    assert commits(repository) == by_name
+
+
 def test_a_tag_moves_to_the_revisions_own_commit(repository: Repository) -> None:
     by_name = commits(repository)
     assert repository.tag("step-000000001", "v1").changed
