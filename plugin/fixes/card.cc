@@ -50,7 +50,8 @@ std::string new_body(const FixContext& context) {
 
 bool is_generic(const std::string& card) {
   const CardText text = split_card(card);
-  if (!is_unfilled_template(text.body)) return false;
+  // One that we have completed stays the one to complete.
+  if (!is_unfilled_template(text.body) || has_section(text, CardSection::kRevision)) return false;
   const Result<YamlValue> values = read_front_matter(text);
   const YamlValue* library = values.ok() ? values->find("library_name") : nullptr;
   return library != nullptr && library->text == "peft";

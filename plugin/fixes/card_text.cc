@@ -109,6 +109,10 @@ std::string put_section(const CardText& card, CardSection section, std::string_v
   return body + card.line_end + marked + card.line_end;
 }
 
+bool has_section(const CardText& card, CardSection section) {
+  return find_section(card.body, marks_of(section)).has_value();
+}
+
 bool is_unfilled_template(std::string_view body) {
   return body.find("[More Information Needed]") != std::string_view::npos;
 }

@@ -28,6 +28,8 @@ enum class CardSection {
 // The body with our section (lines with "\n") in place of the one it has, or at its end.
 std::string put_section(const CardText& card, CardSection section, std::string_view text);
 
+bool has_section(const CardText& card, CardSection section);
+
 // Whether this is the card that PEFT writes into a checkpoint: a template nobody filled in.
 bool is_unfilled_template(std::string_view body);
 

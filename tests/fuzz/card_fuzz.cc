@@ -2,6 +2,7 @@
 
 #include "plugin/fixes/card_metadata.h"
 #include "plugin/fixes/card_text.h"
+#include "plugin/fixes/choice_card.h"
 #include "plugin/fixes/fix.h"
 #include "plugin/fixes/text.h"
 #include "plugin/fixes/yaml_value.h"
@@ -47,6 +48,20 @@ void check_body(const std::string& before, const std::string& after, const FixEd
   HUBREV_REQUIRE(split_card(after).body.starts_with(old), after);
 }
 
+// Promoting completes any card of ours, and once more changes nothing.
+void check_choice(const std::string& card) {
+  Choice choice;
+  choice.revision = "step-000000010";
+  choice.scores = {{"heldout", "https://hub.example/r.json", {{"loss", 0.5}}}};
+  choice.rows = {{"rule", "heldout/loss:min"}};
+  choice.chart = "revisions.svg";
+  const auto promoted = put_choice(card, choice);
+  HUBREV_REQUIRE(promoted.ok(), card);
+  check_card(*promoted);
+  const auto again = put_choice(*promoted, choice);
+  HUBREV_REQUIRE(again.ok() && *again == *promoted, *promoted);
+}
+
 }  // namespace
 
 HUBREV_FUZZ(input) {
@@ -64,6 +79,8 @@ HUBREV_FUZZ(input) {
   HUBREV_REQUIRE(card != nullptr, edit->detail);
   check_card(bytes_of(*card));
   check_body(before, bytes_of(*card), *edit);
+  check_choice(bytes_of(*card));
+  (void)put_choice(before, {});
   const auto again = fix_card(snapshot, context);
   HUBREV_REQUIRE(again.ok() && again->entries.empty(), bytes_of(*card));
   HUBREV_REQUIRE(minimal_card(snapshot, context).ok(), "not even a minimal card");

@@ -1,6 +1,9 @@
 // Every REST call of a Hub, all of them given the same answer.
 
+#include <utility>
+
 #include "plugin/hub/hub_client.h"
+#include "plugin/hub/lfs_files.h"
 #include "tests/fuzz/http_answer.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_http.h"
@@ -11,6 +14,23 @@ namespace {
 template <typename T>
 void check(const Result<T>& result) {
   if (!result.ok()) require_shown(result.error().message);
+}
+
+// The answer is the first page; whatever it leads to is empty.
+void check_stored_files(const HttpResponse& response) {
+  bool first = true;
+  testing::FakeHttp http([&](const testing::SeenRequest& request) {
+    HUBREV_REQUIRE(request.url.starts_with("https://hub.example/api/"), request.url);
+    if (std::exchange(first, false)) return response;
+    HttpResponse empty;
+    empty.status = 200;
+    empty.body = "[]";
+    return empty;
+  });
+  testing::FakeClock clock;
+  HubConnection hub{&http, {&clock, {}, {}}, "https://hub.example", Secret("hf_secret")};
+  hub.retry.policy.max_retries = 0;
+  check(list_lfs_files(hub, "o/m", {}));
 }
 
 }  // namespace
@@ -34,6 +54,8 @@ HUBREV_FUZZ(input) {
   if (warnings.ok()) {
     for (const std::string& warning : *warnings) require_shown(warning);
   }
+  check_stored_files(response);
+  check(delete_lfs_files(hub, "o/m", {Sha256()}, stop));
 }
 
 }  // namespace hubrev::fuzz
