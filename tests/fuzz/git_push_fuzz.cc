@@ -33,7 +33,10 @@ HUBREV_FUZZ(input) {
   const std::string report = report_of(sections);
   Client& client = Client::instance();
   Server server(refs, report, "receive-pack");
-  const auto outcome = push(client.repository, server.remote, {client.commit, kRef, {}, {}}, {});
+  PushRequest request;
+  request.commit = client.commit;
+  request.ref = kRef;
+  const auto outcome = push(client.repository, server.remote, request, {});
   if (outcome.ok()) {
     check_outcome(*outcome, refs, report, client.commit);
   } else {
