@@ -258,8 +258,8 @@ TEST_F(WorkerTest, AfterCloseSubmitsAreRefused) {
 
 TEST_F(WorkerTest, AForkedChildIsRefusedAndHarmless) {
 #ifdef __SANITIZE_ADDRESS__
-  // GCC 12's runtime takes locks of its own to allocate; a thread that is gone in the child may hold
-  // one. Without it, and under TSan, this runs.
+  // GCC 12's runtime takes locks of its own to allocate, which a thread that is gone in the child
+  // may hold. Without it this runs.
   GTEST_SKIP() << "AddressSanitizer cannot allocate in a fork of a process with threads";
 #endif
   auto worker = start();
