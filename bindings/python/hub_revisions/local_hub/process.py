@@ -99,7 +99,7 @@ class LocalHub:
 
 def _start(root: Path, options: tuple[str, ...]) -> tuple[subprocess.Popen[bytes], dict[str, str]]:
     """Start the server and wait for the file in which it tells its addresses."""
-    package_root = Path(__file__).resolve().parents[2]
+    package_root = Path(__file__).absolute().parents[2]  # as it was found, links and all
     search_path = [str(package_root), *filter(None, [os.environ.get("PYTHONPATH")])]
     command = [sys.executable, "-m", "hub_revisions.local_hub", "--root", str(root)]
     with tempfile.TemporaryDirectory() as folder:
