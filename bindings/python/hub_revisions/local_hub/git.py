@@ -21,9 +21,14 @@ def server_environment() -> dict[str, str]:
     """The environment of every git process of the server.
 
     The person's own git configuration stays out: a global `core.hooksPath` or LFS filter must not
-    change what this server accepts. `GIT_*` variables of a surrounding git command neither.
+    change what this server accepts. `GIT_*` variables of a surrounding git command neither, nor what
+    is preloaded into this process: not every program bears it.
     """
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("GIT_") and key != "LD_PRELOAD"
+    }
     environment |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
     environment |= {"LC_ALL": "C", "TZ": "UTC"}
     return environment
