@@ -21,8 +21,8 @@ def server_environment() -> dict[str, str]:
     """The environment of every git process of the server.
 
     The person's own git configuration stays out: a global `core.hooksPath` or LFS filter must not
-    change what this server accepts. `GIT_*` variables of a surrounding git command neither, nor what
-    is preloaded into this process: not every program bears it.
+    change what this server accepts. `GIT_*` variables of a surrounding git command neither, nor
+    what is preloaded into this process: not every program bears it.
     """
     environment = {
         key: value
