@@ -1,12 +1,13 @@
-"""The smallest round trip: a local hub, a checkpoint folder, its revision. Needs no torch."""
+"""The smallest round trip: a local hub, a checkpoint folder, its revision, a report. No torch."""
 
 import json
 import struct
 import sys
 from pathlib import Path
 
-from hub_revisions import RevisionPusher, list_revisions, promote
+from hub_revisions import Repository, RevisionPusher, promote
 from hub_revisions.local_hub import LocalHub
+from hub_revisions.report import build_report, render_page
 
 
 def write_checkpoint(folder: Path) -> None:
@@ -31,9 +32,16 @@ def main() -> int:
             pusher.wait()
             print({record.revision: record.state for record in pusher.status()})
         promote("local-user/quickstart", "first", **where)
-        revisions = {r.revision: r for r in list_revisions("local-user/quickstart", **where)}
+        contents = Repository("local-user/quickstart", **where).read()
+        revisions = {revision.revision: revision for revision in contents.revisions}
         print({name: dict(revision.metrics) for name, revision in revisions.items()})
-        return 0 if revisions["first"].files == revisions["main"].files else 1
+        page = render_page(build_report(contents.repo_id, contents.revisions, contents.records))
+        (work / "report.html").write_text(page)
+        weights = {
+            name: [file for file in revision.files if file.lfs]
+            for name, revision in revisions.items()
+        }
+        return 0 if weights["first"] == weights["main"] and "<svg" in page else 1
 
 
 if __name__ == "__main__":
