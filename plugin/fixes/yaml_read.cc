@@ -35,7 +35,12 @@ class TreeBuilder : public YAML::EventHandler {
   }
   void OnScalar(const YAML::Mark& /*mark*/, const std::string& tag, YAML::anchor_t /*anchor*/,
                 const std::string& value) override {
-    if (tag == "?") return add({YamlKind::kPlain, printable(value), {}, {}});
+    if (tag == "?") {
+      std::string text = printable(value);
+      // With control characters it was a string to every reader; without, it may look like more.
+      const YamlKind kind = text == value ? YamlKind::kPlain : YamlKind::kText;
+      return add({kind, std::move(text), {}, {}});
+    }
     if (tag == "!" || tag == "tag:yaml.org,2002:str") return add(YamlValue::string(value));
     refuse("it uses the tag " + tag);
   }

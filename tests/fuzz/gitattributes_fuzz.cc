@@ -21,6 +21,17 @@ std::vector<std::string> lines_of(std::string_view text) {
   return lines;
 }
 
+// As a checkpoint's files are called: no part of a path is empty.
+bool is_path(const std::string& path) {
+  return path.front() != '/' && path.back() != '/' && path.find("//") == std::string::npos;
+}
+
+std::vector<std::string> paths_of(std::string_view text) {
+  std::vector<std::string> paths = lines_of(text);
+  std::erase_if(paths, [](const std::string& path) { return !is_path(path); });
+  return paths;
+}
+
 }  // namespace
 
 HUBREV_FUZZ(input) {
@@ -29,9 +40,9 @@ HUBREV_FUZZ(input) {
     const std::string text = pointer_text(pointer->oid, pointer->size);
     HUBREV_REQUIRE(parse_pointer(text) == *pointer, text);
   }
-  StoredPaths paths{lines_of(section(sections, "lfs")), {}};
+  StoredPaths paths{paths_of(section(sections, "lfs")), {}};
   const std::set<std::string> lfs(paths.lfs.begin(), paths.lfs.end());
-  for (std::string& path : lines_of(section(sections, "git"))) {
+  for (std::string& path : paths_of(section(sections, "git"))) {
     if (!lfs.contains(path)) paths.git.push_back(std::move(path));
   }
   const std::string existing = section(sections, "gitattributes");
