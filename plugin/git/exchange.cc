@@ -86,7 +86,7 @@ int Exchange::fail(Error error) noexcept {
 Error Exchange::error(int code) const {
   if (failure_) return *failure_;
   if (cancelled()) return make_error(ErrorKind::kCancelled, "cancelled");
-  return git_error(code, doing);
+  return exchange_error(code, doing);
 }
 
 }  // namespace hubrev

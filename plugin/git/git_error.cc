@@ -54,6 +54,15 @@ Error git_error(int code, std::string_view what) {
                     std::string(what) + ": " + words);
 }
 
+Error exchange_error(int code, std::string_view what) {
+  const ::git_error* last = git_error_last();
+  if (last != nullptr && last->klass != GIT_ERROR_NONE) return git_error(code, what);
+  return make_error(ErrorKind::kNetwork, std::string(what) +
+                                             ": the server's answer breaks off, or is none of git's"
+                                             " (code " +
+                                             std::to_string(code) + ")");
+}
+
 Status git_check(int code, std::string_view what) {
   if (code < 0) return git_error(code, what);
   return {};
