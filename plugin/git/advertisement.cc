@@ -11,6 +11,7 @@ namespace hubrev {
 namespace {
 
 constexpr std::size_t kLengthDigits = 4;
+constexpr char kDataBand = 1;
 
 Error malformed(std::string_view why) {
   return make_error(ErrorKind::kNetwork,
@@ -61,6 +62,14 @@ Status check_ref_line(std::string_view line, bool first) {
   return {};
 }
 
+// What git's upload-pack sends to a client that asks for a pack (gitprotocol-pack): libgit2 does
+// not free what it reads of any other packet.
+bool is_upload_pack_packet(std::string_view payload) {
+  constexpr char kLastBand = 3;
+  return payload.starts_with("ACK ") || payload.starts_with("NAK") || payload.starts_with("ERR ") ||
+         (payload.front() >= kDataBand && payload.front() <= kLastBand);
+}
+
 }  // namespace
 
 std::string_view service_name(GitService service) {
@@ -85,7 +94,6 @@ Status check_advertisement(std::string_view body, GitService service) {
 }
 
 Status check_pack(std::string_view body) {
-  constexpr char kDataBand = 1;
   constexpr std::size_t kHeader = 12;  // "PACK", version, number of objects
   const std::size_t size = body.size();
   std::string header;
@@ -93,6 +101,9 @@ Status check_pack(std::string_view body) {
   while (!body.empty()) {
     HUBREV_TRY(const Packet packet, take_packet(body));
     flushed = packet.flush;
+    if (!flushed && !is_upload_pack_packet(packet.payload)) {
+      return malformed("a packet that upload-pack does not send");
+    }
     if (packet.payload.starts_with(kDataBand) && header.size() < kHeader) {
       header += packet.payload.substr(1, kHeader - header.size());
     }

@@ -102,6 +102,10 @@ TEST(Pack, Table) {
       {packet("NAK\n") + data(many) + "0000", "network"},
       {packet("NAK\n") + data(many.substr(0, 5)) + data(many.substr(5)) + "0000", "network"},
       {packet("NAK\n") + two, "network"},
+      {packet("ok abcde\n") + "0000", "network"},
+      {packet("ng abcde why\n"), "network"},
+      {packet(kId + " refs/heads/main\n"), "network"},
+      {packet("ERR no\n"), "ok"},
   };
   for (const auto& [body, kind] : rows) EXPECT_EQ(verdict(check_pack(body)), kind) << body;
 }
