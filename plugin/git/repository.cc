@@ -1,5 +1,8 @@
 #include "plugin/git/repository.h"
 
+#include <git2/sys/mempack.h>
+#include <git2/sys/odb_backend.h>
+
 #include <utility>
 
 #include "plugin/base/file.h"
@@ -28,6 +31,20 @@ const Status& libgit2_started() {
   return started;
 }
 
+// New objects stay in memory, where the pack is made from them: as loose files, the pointers of a
+// checkpoint of 2,000 files took ten times as long as everything else about its commit. What is
+// fetched still goes to the folder.
+Status keep_objects_in_memory(git_repository* repository) {
+  constexpr int kBeforeAllOthers = 1000;
+  OdbHandle odb;
+  HUBREV_CHECK(git_check(git_repository_odb(out(odb), repository), "opening its objects"));
+  git_odb_backend* memory = nullptr;
+  HUBREV_CHECK(git_check(git_mempack_new(&memory), "keeping objects in memory"));
+  const int code = git_odb_add_backend(odb.get(), memory, kBeforeAllOthers);
+  if (code < 0) memory->free(memory);
+  return git_check(code, "keeping objects in memory");
+}
+
 }  // namespace
 
 void Repository::Free::operator()(git_repository* repository) const noexcept {
@@ -47,6 +64,7 @@ Result<Repository> Repository::create(const std::string& path) {
     error.kind = ErrorKind::kIo;
     return error;
   }
+  HUBREV_CHECK(keep_objects_in_memory(handle.get()));
   return Repository(path, std::move(handle));
 }
 

@@ -1,6 +1,7 @@
 #pragma once
-// A scratch repository: the place where libgit2 builds commits and packs. It holds nothing that
-// cannot be made again, so it may be deleted whenever no Repository is open on it.
+// A scratch repository: the place where libgit2 builds commits and packs. Objects made here live in
+// memory and go with the Repository, fetched ones in the folder. It holds nothing that cannot be
+// made again, so it may be deleted whenever no Repository is open on it.
 
 #include <memory>
 #include <string>

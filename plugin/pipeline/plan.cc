@@ -44,10 +44,10 @@ Result<CommitPlan> make_plan(const Snapshot& snapshot) {
   return plan;
 }
 
-CommitContent make_commit_content(const CommitPlan& plan, const std::vector<LfsObject>& objects,
+CommitContent make_commit_content(CommitPlan plan, const std::vector<LfsObject>& objects,
                                   std::string message, Signature signature) {
   CommitContent content;
-  content.files = plan.blobs;
+  content.files = std::move(plan.blobs);
   for (const LfsObject& object : objects) {
     content.files.push_back({object.path, pointer_text(object.oid, object.size)});
   }

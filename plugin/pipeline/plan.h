@@ -11,7 +11,7 @@ namespace hubrev {
 Result<CommitPlan> make_plan(const Snapshot& snapshot);
 
 // The plan with its LFS files' digests known: everything that determines the commit.
-CommitContent make_commit_content(const CommitPlan& plan, const std::vector<LfsObject>& objects,
+CommitContent make_commit_content(CommitPlan plan, const std::vector<LfsObject>& objects,
                                   std::string message, Signature signature);
 
 }  // namespace hubrev

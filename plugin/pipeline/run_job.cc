@@ -201,13 +201,14 @@ Result<WrittenCommit> write_commit(const CommitContent& content, const std::stri
   return elsewhere.ok() ? std::move(elsewhere) : std::move(beside);
 }
 
-Result<GitId> commit_and_push(const CommitPlan& plan, const std::vector<LfsObject>& objects,
+Result<GitId> commit_and_push(CommitPlan plan, const std::vector<LfsObject>& objects,
                               JobRecord& record, const Settings& settings, const Target& target,
                               const JobContext& context, Progress& progress,
                               const std::stop_token& stop) {
   const Signature signature{kAuthorName, kAuthorEmail, record.created_ms / 1000};
-  const CommitContent content = make_commit_content(
-      plan, objects, revision_message(record, digest_of(plan, objects)), signature);
+  std::string message = revision_message(record, digest_of(plan, objects));
+  const CommitContent content =
+      make_commit_content(std::move(plan), objects, std::move(message), signature);
   HUBREV_TRY(WrittenCommit written,
              write_commit(content, context.spool->work_directory(record.id)));
   record.commit = written.id.hex();
@@ -250,7 +251,7 @@ Status publish(const Snapshot& snapshot, JobRecord& record, const Settings& sett
              context.connection->prepare(settings, record.revision, noting_retry(context, progress),
                                          stop));
   record.repo_id = target.repo_id;
-  HUBREV_TRY(const CommitPlan plan,
+  HUBREV_TRY(CommitPlan plan,
              fix_and_plan(snapshot, record, settings, target, context, progress, stop));
   count_bytes(plan, record, progress);
 
@@ -270,8 +271,8 @@ Status publish(const Snapshot& snapshot, JobRecord& record, const Settings& sett
   HUBREV_CHECK(verify_unchanged(snapshot));
   HUBREV_TRY(const std::vector<LfsObject> objects, std::move(uploaded));
 
-  HUBREV_TRY(const GitId commit,
-             commit_and_push(plan, objects, record, settings, target, context, progress, stop));
+  HUBREV_TRY(const GitId commit, commit_and_push(std::move(plan), objects, record, settings, target,
+                                                 context, progress, stop));
   HUBREV_CHECK(enter(JobState::kConfirming, record, context));
   return confirm(commit, target, context, progress, stop);
 }

@@ -213,15 +213,27 @@ TEST(ReadCommit, DoesNotFollowFoldersWithoutEnd) {
             ErrorKind::kRejected);
 }
 
-TEST(Repository, IsReusedWithWhatItHolds) {
+TEST(Repository, KeepsNewObjectsInMemory) {
   const TempDir dir;
-  GitId id;
-  {
-    Repository repository = scratch(dir);
-    id = write_root_commit(repository, tricky_content()).value();
-  }
   Repository repository = scratch(dir);
+  const auto files = [&] {
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(repository.path())) {
+      count += entry.is_regular_file() ? 1 : 0;
+    }
+    return count;
+  };
+  const std::size_t before = files();
+  const GitId id = write_root_commit(repository, tricky_content()).value();
   EXPECT_TRUE(read_commit(repository, id).ok());
+  EXPECT_EQ(files(), before);
+  Repository other = scratch(dir);
+  EXPECT_FALSE(read_commit(other, id).ok());
+}
+
+TEST(Repository, IsForItsUserAlone) {
+  const TempDir dir;
+  const Repository repository = scratch(dir);
   const auto mode = std::filesystem::status(dir / "scratch").permissions();
   EXPECT_EQ(mode & std::filesystem::perms::mask, std::filesystem::perms::owner_all);
 }
