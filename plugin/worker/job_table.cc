@@ -15,38 +15,62 @@ std::string JobTable::branch_key(const JobRecord& record) {
   return text("endpoint") + " " + text("repo_id") + " " + record.revision;
 }
 
+void JobTable::index_locked(Job& job) {
+  const std::string& id = job.record.id;
+  if (std::string key = branch_key(job.record); key != job.branch) {
+    if (const auto old = branches_.find(job.branch); old != branches_.end()) old->second.erase(id);
+    job.branch = std::move(key);
+    branches_[job.branch].emplace(id, &job);
+  }
+  if (has_ended(job)) {
+    active_.erase(id);
+  } else {
+    active_.emplace(id, &job);
+  }
+}
+
+const JobTable::JobsById& JobTable::branch_locked(const std::string& key) const {
+  static const JobsById kNone;
+  const auto at = branches_.find(key);
+  return at == branches_.end() ? kNone : at->second;
+}
+
 void JobTable::add(JobRecord record, Origin origin) {
   {
     const std::lock_guard lock(mutex_);
     const std::string id = record.id;
     Job& job = jobs_[id];
     job.record = std::move(record);
+    index_locked(job);
+    if (job.record.state == JobState::kDone) note_done_locked(job.record.updated_ms);
     if (origin == Origin::kSubmitted && !is_pending(job)) outcomes_.push_back(id);
   }
   changed_.notify_all();
 }
 
 bool JobTable::branch_is_busy_locked(const std::string& key) const {
-  return std::any_of(jobs_.begin(), jobs_.end(), [&](const auto& entry) {
-    return entry.second.running && branch_key(entry.second.record) == key;
-  });
+  const JobsById& jobs = branch_locked(key);
+  return std::any_of(jobs.begin(), jobs.end(),
+                     [](const auto& entry) { return entry.second->running; });
+}
+
+void JobTable::note_done_locked(std::int64_t ms) {
+  done_ms_.insert(std::upper_bound(done_ms_.begin(), done_ms_.end(), ms), ms);
 }
 
 // What was done counts, and what runs: it will be.
 bool JobTable::reached_pace_locked(std::int64_t now_ms) const {
   if (!max_pushes_per_hour_) return false;
-  const auto pushes = std::count_if(jobs_.begin(), jobs_.end(), [&](const auto& entry) {
-    const Job& job = entry.second;
-    return job.running ||
-           (job.record.state == JobState::kDone && job.record.updated_ms > now_ms - kHourMs);
-  });
-  return pushes >= *max_pushes_per_hour_;
+  const auto running = std::count_if(active_.begin(), active_.end(),
+                                     [](const auto& entry) { return entry.second->running; });
+  const auto hour = std::upper_bound(done_ms_.begin(), done_ms_.end(), now_ms - kHourMs);
+  return running + (done_ms_.end() - hour) >= *max_pushes_per_hour_;
 }
 
 bool JobTable::paced(std::int64_t now_ms) const {
   const std::lock_guard lock(mutex_);
-  const bool queued = std::any_of(jobs_.begin(), jobs_.end(), [](const auto& entry) {
-    return !entry.second.running && entry.second.record.state == JobState::kQueued;
+  const bool queued = std::any_of(active_.begin(), active_.end(), [](const auto& entry) {
+    return !entry.second->running && entry.second->record.state == JobState::kQueued;
   });
   return queued && reached_pace_locked(now_ms);
 }
@@ -65,29 +89,32 @@ std::optional<RunningJob> JobTable::take(std::int64_t now_ms) {
     held_back_ = true;
     return std::nullopt;
   }
-  for (auto& [id, job] : jobs_) {
-    if (job.running || job.record.state != JobState::kQueued) continue;
-    if (branch_is_busy_locked(branch_key(job.record))) continue;
-    job.running = true;
-    job.reason = StopReason::kNone;
-    job.stop = std::stop_source();
-    job.progress = std::make_shared<Progress>();
-    return RunningJob{job.record, job.progress, job.stop.get_token()};
+  for (const auto& [id, job] : active_) {
+    if (job->running || job->record.state != JobState::kQueued) continue;
+    if (branch_is_busy_locked(job->branch)) continue;
+    job->running = true;
+    job->reason = StopReason::kNone;
+    job->stop = std::stop_source();
+    job->progress = std::make_shared<Progress>();
+    return RunningJob{job->record, job->progress, job->stop.get_token()};
   }
   return std::nullopt;
 }
 
 void JobTable::update(const JobRecord& record) {
   const std::lock_guard lock(mutex_);
-  jobs_[record.id].record = record;
+  Job& job = jobs_[record.id];
+  job.record = record;
+  index_locked(job);
 }
 
 bool JobTable::settle_skipped(const JobRecord& record) {
   const std::lock_guard lock(mutex_);
-  JobRecord& known = jobs_[record.id].record;
-  if (known.state != JobState::kSkipped) return false;
-  known = record;
-  if (is_final(known.state)) outcomes_.push_back(known.id);
+  Job& job = jobs_[record.id];
+  if (job.record.state != JobState::kSkipped) return false;
+  job.record = record;
+  index_locked(job);
+  if (is_final(record.state)) outcomes_.push_back(record.id);
   return true;
 }
 
@@ -98,27 +125,27 @@ void JobTable::finish(JobRecord record) {
     Job& job = jobs_[record.id];
     job.record = std::move(record);
     job.running = false;
+    index_locked(job);
     if (is_final(job.record.state)) outcomes_.push_back(job.record.id);
+    if (done) note_done_locked(job.record.updated_ms);
     // Before anyone is woken: whoever waits for all jobs waits for the second chance, too.
     if (done) requeue_transient_failures_locked();
   }
   changed_.notify_all();
 }
 
-bool JobTable::has_successor_locked(Jobs::const_iterator job) const {
-  const std::string key = branch_key(job->second.record);
-  return std::any_of(std::next(job), jobs_.end(), [&](const auto& later) {
-    const JobRecord& record = later.second.record;
-    return !record.frozen.empty() && branch_key(record) == key;
-  });
+bool JobTable::has_successor_locked(const Job& job) const {
+  const JobsById& jobs = branch_locked(job.branch);
+  return std::any_of(jobs.upper_bound(job.record.id), jobs.end(),
+                     [](const auto& later) { return !later.second->record.frozen.empty(); });
 }
 
 void JobTable::requeue_transient_failures_locked() {
-  for (auto at = jobs_.begin(); at != jobs_.end(); ++at) {
-    JobRecord& record = at->second.record;
+  for (const auto& [id, job] : active_) {
+    JobRecord& record = job->record;
     const bool transient = record.state == JobState::kFailed && !record.frozen.empty() &&
                            record.error && retryable(record.error->kind);
-    if (transient && !has_successor_locked(at)) record.state = JobState::kQueued;
+    if (transient && !has_successor_locked(*job)) record.state = JobState::kQueued;
   }
 }
 
@@ -128,9 +155,12 @@ StopReason JobTable::stop_reason(const std::string& id) const {
   return at == jobs_.end() ? StopReason::kNone : at->second.reason;
 }
 
-void JobTable::end_locked(Job& job, JobState state) {
+// Takes the job out of `active_`. Returns its last record, for the caller to save.
+JobRecord JobTable::end_locked(Job& job, JobState state) {
   job.record.state = state;
+  index_locked(job);
   outcomes_.push_back(job.record.id);
+  return job.record;
 }
 
 void JobTable::stop_running(Job& job, StopReason reason) {
@@ -149,8 +179,7 @@ std::vector<JobRecord> JobTable::cancel(const std::string& id) {
     if (job.running) {
       stop_running(job, StopReason::kCancelled);
     } else if (is_open(job) || job.record.state == JobState::kFailed) {
-      end_locked(job, JobState::kCancelled);
-      ended.push_back(job.record);
+      ended.push_back(end_locked(job, JobState::kCancelled));
     }
   }
   changed_.notify_all();
@@ -165,8 +194,7 @@ std::vector<JobRecord> JobTable::cancel_all() {
       if (job.running) {
         stop_running(job, StopReason::kCancelled);
       } else if (is_open(job)) {
-        end_locked(job, JobState::kCancelled);
-        ended.push_back(job.record);
+        ended.push_back(end_locked(job, JobState::kCancelled));
       }
     }
   }
@@ -179,13 +207,12 @@ std::vector<JobRecord> JobTable::supersede(const JobRecord& successor) {
   const std::string key = branch_key(successor);
   {
     const std::lock_guard lock(mutex_);
-    for (auto& [id, job] : jobs_) {
-      if (id == successor.id || branch_key(job.record) != key) continue;
-      if (job.running) {
-        stop_running(job, StopReason::kSuperseded);
-      } else if (is_open(job) || job.record.state == JobState::kFailed) {
-        end_locked(job, JobState::kSuperseded);
-        ended.push_back(job.record);
+    for (const auto& [id, job] : branch_locked(key)) {
+      if (id == successor.id) continue;
+      if (job->running) {
+        stop_running(*job, StopReason::kSuperseded);
+      } else if (is_open(*job) || job->record.state == JobState::kFailed) {
+        ended.push_back(end_locked(*job, JobState::kSuperseded));
       }
     }
   }
@@ -197,11 +224,10 @@ std::optional<JobRecord> JobTable::drop_oldest() {
   std::optional<JobRecord> dropped;
   {
     const std::lock_guard lock(mutex_);
-    const auto at = std::find_if(jobs_.begin(), jobs_.end(),
-                                 [](const auto& entry) { return is_waiting(entry.second); });
-    if (at == jobs_.end()) return dropped;
-    end_locked(at->second, JobState::kDropped);
-    dropped = at->second.record;
+    const auto at = std::find_if(active_.begin(), active_.end(),
+                                 [](const auto& entry) { return is_waiting(*entry.second); });
+    if (at == active_.end()) return dropped;
+    dropped = end_locked(*at->second, JobState::kDropped);
   }
   changed_.notify_all();
   return dropped;
@@ -211,8 +237,8 @@ void JobTable::close() {
   {
     const std::lock_guard lock(mutex_);
     closed_ = true;
-    for (auto& [id, job] : jobs_) {
-      if (job.running) stop_running(job, StopReason::kClosing);
+    for (const auto& [id, job] : active_) {
+      if (job->running) stop_running(*job, StopReason::kClosing);
     }
   }
   changed_.notify_all();
@@ -237,8 +263,8 @@ bool JobTable::pending_locked(const std::string& id) const {
     const auto at = jobs_.find(id);
     return at != jobs_.end() && is_pending(at->second);
   }
-  return std::any_of(jobs_.begin(), jobs_.end(),
-                     [](const auto& entry) { return is_pending(entry.second); });
+  return std::any_of(active_.begin(), active_.end(),
+                     [](const auto& entry) { return is_pending(*entry.second); });
 }
 
 bool JobTable::pending(const std::string& id) const {
@@ -257,8 +283,8 @@ std::vector<JobTable::View> JobTable::views() const {
 std::vector<std::string> JobTable::open_ids() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> ids;
-  for (const auto& [id, job] : jobs_) {
-    if (is_open(job)) ids.push_back(id);
+  for (const auto& [id, job] : active_) {
+    if (is_open(*job)) ids.push_back(id);
   }
   return ids;
 }
@@ -266,8 +292,8 @@ std::vector<std::string> JobTable::open_ids() const {
 std::vector<JobTable::View> JobTable::running() const {
   const std::lock_guard lock(mutex_);
   std::vector<View> views;
-  for (const auto& [id, job] : jobs_) {
-    if (job.running) views.push_back({job.record, job.progress});
+  for (const auto& [id, job] : active_) {
+    if (job->running) views.push_back({job->record, job->progress});
   }
   return views;
 }
@@ -275,8 +301,8 @@ std::vector<JobTable::View> JobTable::running() const {
 std::vector<JobRecord> JobTable::skipped() const {
   const std::lock_guard lock(mutex_);
   std::vector<JobRecord> records;
-  for (const auto& [id, job] : jobs_) {
-    if (job.record.state == JobState::kSkipped) records.push_back(job.record);
+  for (const auto& [id, job] : active_) {
+    if (job->record.state == JobState::kSkipped) records.push_back(job->record);
   }
   return records;
 }
@@ -284,42 +310,42 @@ std::vector<JobRecord> JobTable::skipped() const {
 std::vector<JobRecord> JobTable::snapshots() const {
   const std::lock_guard lock(mutex_);
   std::vector<JobRecord> records;
-  for (const auto& [id, job] : jobs_) {
-    const bool ended = is_final(job.record.state) && job.record.state != JobState::kFailed;
-    if (!ended && !job.record.frozen.empty()) records.push_back(job.record);
+  for (const auto& [id, job] : active_) {
+    const bool ended = is_final(job->record.state) && job->record.state != JobState::kFailed;
+    if (!ended && !job->record.frozen.empty()) records.push_back(job->record);
   }
   return records;
 }
 
 std::size_t JobTable::pending_count() const {
   const std::lock_guard lock(mutex_);
-  return static_cast<std::size_t>(std::count_if(jobs_.begin(), jobs_.end(), [](const auto& entry) {
-    return is_pending(entry.second) && !is_final(entry.second.record.state);
-  }));
+  return static_cast<std::size_t>(
+      std::count_if(active_.begin(), active_.end(), [](const auto& entry) {
+        return is_pending(*entry.second) && !is_final(entry.second->record.state);
+      }));
 }
 
 bool JobTable::left() const {
   const std::lock_guard lock(mutex_);
-  return std::any_of(jobs_.begin(), jobs_.end(),
-                     [](const auto& entry) { return is_open(entry.second); });
+  return std::any_of(active_.begin(), active_.end(),
+                     [](const auto& entry) { return is_open(*entry.second); });
 }
 
 std::vector<GitId> JobTable::own_commits(const JobRecord& record) const {
   const std::string key = branch_key(record);
   std::vector<GitId> commits;
   const std::lock_guard lock(mutex_);
-  for (const auto& [id, job] : jobs_) {
-    const auto commit = GitId::from_hex(job.record.commit);
-    if (commit && branch_key(job.record) == key) commits.push_back(*commit);
+  for (const auto& [id, job] : branch_locked(key)) {
+    if (const auto commit = GitId::from_hex(job->record.commit)) commits.push_back(*commit);
   }
   return commits;
 }
 
 std::optional<std::int64_t> JobTable::step_of(const std::string& key) const {
   const std::lock_guard lock(mutex_);
-  for (const auto& [id, job] : jobs_) {
-    const bool counts = is_pending(job) || job.record.state == JobState::kDone;
-    if (counts && job.record.step && branch_key(job.record) == key) return job.record.step;
+  for (const auto& [id, job] : branch_locked(key)) {
+    const bool counts = is_pending(*job) || job->record.state == JobState::kDone;
+    if (counts && job->record.step) return job->record.step;
   }
   return std::nullopt;
 }
@@ -348,8 +374,8 @@ std::size_t JobTable::outcomes() const {
 void JobTable::wait_until_idle() const {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] {
-    return std::none_of(jobs_.begin(), jobs_.end(),
-                        [](const auto& entry) { return entry.second.running; });
+    return std::none_of(active_.begin(), active_.end(),
+                        [](const auto& entry) { return entry.second->running; });
   });
 }
 

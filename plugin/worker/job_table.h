@@ -114,12 +114,19 @@ class JobTable {
  private:
   struct Job {
     JobRecord record;
+    std::string branch;  // branch_key() of the record
     std::shared_ptr<Progress> progress = std::make_shared<Progress>();
     std::stop_source stop;
     StopReason reason = StopReason::kNone;
     bool running = false;
   };
   using Jobs = std::map<std::string, Job>;
+  using JobsById = std::map<std::string, Job*>;
+  // Nothing more will become of it by itself.
+  static bool has_ended(const Job& job) {
+    const JobState state = job.record.state;
+    return !job.running && is_final(state) && state != JobState::kFailed;
+  }
   static bool is_pending(const Job& job) {
     return job.running || job.record.state == JobState::kQueued;
   }
@@ -131,18 +138,26 @@ class JobTable {
     return !job.running && !job.record.frozen.empty() &&
            (state == JobState::kQueued || state == JobState::kFailed);
   }
+  // To be called whenever a job's record or `running` changed.
+  void index_locked(Job& job);
+  void note_done_locked(std::int64_t ms);
+  const JobsById& branch_locked(const std::string& branch_key) const;
   bool pending_locked(const std::string& id) const;
   bool reached_pace_locked(std::int64_t now_ms) const;
   bool branch_is_busy_locked(const std::string& branch_key) const;
-  bool has_successor_locked(Jobs::const_iterator job) const;
+  bool has_successor_locked(const Job& job) const;
   void requeue_transient_failures_locked();
   static void stop_running(Job& job, StopReason reason);
-  void end_locked(Job& job, JobState state);
+  JobRecord end_locked(Job& job, JobState state);
 
   const std::optional<int> max_pushes_per_hour_;
   mutable std::mutex mutex_;                 // guards all below
   mutable std::condition_variable changed_;  // something left the pending or running set, or closed
   Jobs jobs_;                                // by id, which sorts by creation
+  // What is looked at for each job must not grow with the jobs that are done.
+  JobsById active_;  // all but those that have ended
+  std::map<std::string, JobsById> branches_;
+  std::vector<std::int64_t> done_ms_;  // when revisions were published, ascending
   std::vector<std::string> outcomes_;  // ids, once for each time that one ended or was skipped
   bool held_back_ = false;             // take() refused for the pace, and nobody looked since
   bool closed_ = false;
