@@ -39,8 +39,9 @@ void set_thread_priority(ThreadPriority priority) {
 
 struct ThreadPool::Impl {
   boost::asio::thread_pool pool;
+  std::size_t threads;
   ThreadPriority priority;
-  Impl(std::size_t threads, ThreadPriority p) : pool(threads), priority(p) {}
+  Impl(std::size_t count, ThreadPriority p) : pool(count), threads(count), priority(p) {}
 };
 
 ThreadPool::ThreadPool(std::size_t threads, ThreadPriority priority)
@@ -48,6 +49,10 @@ ThreadPool::ThreadPool(std::size_t threads, ThreadPriority priority)
 
 ThreadPool::~ThreadPool() {
   impl_->pool.join();
+}
+
+std::size_t ThreadPool::threads() const {
+  return impl_->threads;
 }
 
 void ThreadPool::post(std::function<void()> task) {

@@ -24,6 +24,7 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
+  std::size_t threads() const;
   void post(std::function<void()> task);
   // Runs all tasks on the pool and blocks until every one has ended; results in the tasks' order.
   // Once `stop` is requested, tasks that have not begun end as kCancelled without waiting for a

@@ -12,15 +12,25 @@
 namespace hubrev {
 namespace {
 
-constexpr std::uint64_t kSmallFile = 8ull << 20;    // bytes; smaller ones share a batch
-constexpr std::uint64_t kGroupBytes = 64ull << 20;  // of the small files of one group
-constexpr std::size_t kHashBuffer = 1 << 20;        // bytes; how often a hash looks at its token
+constexpr std::uint64_t kSmallFile = 64ull << 20;  // bytes; smaller ones share a batch
+// Bytes of the small files of one group.
+constexpr std::uint64_t kSmallestGroup = 8ull << 20;
+constexpr std::uint64_t kLargestGroup = 128ull << 20;
+// Bytes; what fits a core's cache beside the rest, and how often a hash looks at its token.
+constexpr std::size_t kHashBuffer = 256 << 10;
 
 using Group = std::vector<std::size_t>;  // indices of files
 
 // Large files alone, so that each starts sending as soon as it is hashed; small ones together, so
-// that they cost one request. A group is short enough for its URLs to be used before they expire.
-std::vector<Group> make_groups(const std::vector<LfsFile>& files) {
+// that they cost one request, but in groups enough to keep every thread busy to the end. A group is
+// short enough for its URLs to be used before they expire.
+std::vector<Group> make_groups(const std::vector<LfsFile>& files, std::size_t threads) {
+  std::uint64_t all_small = 0;
+  for (const LfsFile& file : files) {
+    if (file.source.size() < kSmallFile) all_small += file.source.size();
+  }
+  const std::uint64_t group_bytes =
+      std::clamp(all_small / (2 * threads), kSmallestGroup, kLargestGroup);
   std::vector<Group> groups;
   Group small;
   std::uint64_t small_bytes = 0;
@@ -34,7 +44,7 @@ std::vector<Group> make_groups(const std::vector<LfsFile>& files) {
       groups.push_back({i});
       continue;
     }
-    if (small.size() == kMaxBatchObjects || small_bytes + size > kGroupBytes) close();
+    if (small.size() == kMaxBatchObjects || small_bytes + size > group_bytes) close();
     small.push_back(i);
     small_bytes += size;
   }
@@ -163,7 +173,7 @@ Result<std::vector<LfsObject>> upload_files(const std::vector<LfsFile>& files,
   const std::stop_callback follow_caller(stop, [&] { source.request_stop(); });
   Upload upload{
       files, server, context, source.get_token(), {}, std::vector<LfsObject>(files.size())};
-  const std::vector<Group> groups = make_groups(files);
+  const std::vector<Group> groups = make_groups(files, context.pool->threads());
   std::vector<std::function<Status()>> tasks;
   tasks.reserve(groups.size());
   for (const Group& group : groups) {

@@ -55,14 +55,12 @@ TEST_F(Uploader, NothingToUploadTouchesNothing) {
   EXPECT_TRUE(http_.seen().empty());
 }
 
-TEST_F(Uploader, AsksForLargeFilesAloneAndForSmallOnesTogether) {
-  std::vector<LfsFile> files = {file("0", std::string(8 * kMiB, '0')),
-                                file("1", std::string(9 * kMiB, '1')),
-                                file("2", std::string(8 * kMiB - 1, '2'))};
+TEST_F(Uploader, AsksForSmallFilesTogether) {
+  std::vector<LfsFile> files = {file("0", std::string(9 * kMiB, '0'))};
   for (int i = 0; i < 4; ++i)
     files.push_back(file("s" + std::to_string(i), "s" + std::to_string(i)));
   ASSERT_TRUE(upload(files).ok());
-  EXPECT_EQ(batch_sizes(), (std::multiset<std::size_t>{1, 1, 5}));
+  EXPECT_EQ(batch_sizes(), (std::multiset<std::size_t>{1, 4}));
 }
 
 TEST_F(Uploader, ABatchHoldsAtMostAHundredObjects) {
@@ -73,14 +71,24 @@ TEST_F(Uploader, ABatchHoldsAtMostAHundredObjects) {
   EXPECT_EQ(lfs_.stored.size(), 250u);
 }
 
-TEST_F(Uploader, ABatchHoldsAtMost64MiB) {
-  std::vector<LfsFile> files;
-  for (char c = 'a'; c < 'a' + 10; ++c) {
-    lfs_.stored[sha256(std::string(7 * kMiB, c)).hex()] = "";  // nothing is to be sent
-    files.push_back(file(std::string(1, c), std::string(7 * kMiB, c)));
-  }
-  ASSERT_TRUE(upload(files).ok());
-  EXPECT_EQ(batch_sizes(), (std::multiset<std::size_t>{1, 9}));
+// Few requests, but no thread without work while another has much.
+TEST_F(Uploader, GroupsAreSmallEnoughToKeepEveryThreadBusy) {
+  const auto sizes_for = [&](int count) {
+    std::vector<LfsFile> files;
+    for (int i = 0; i < count; ++i) {
+      const std::string bytes(5 * kMiB, static_cast<char>('a' + i));
+      lfs_.stored[sha256(bytes).hex()] = "";  // nothing is to be sent
+      files.push_back(file(std::to_string(i), bytes));
+    }
+    EXPECT_TRUE(upload(files).ok());
+    return batch_sizes();
+  };
+  ASSERT_EQ(pool_.threads(), 3u);
+  EXPECT_EQ(sizes_for(4), (std::multiset<std::size_t>{1, 1, 1, 1}));
+  const auto before = batch_sizes();
+  auto all = sizes_for(24);
+  for (const std::size_t one : before) all.erase(all.find(one));
+  EXPECT_EQ(all, (std::multiset<std::size_t>{4, 4, 4, 4, 4, 4}));
 }
 
 TEST_F(Uploader, IdenticalFilesAreSentOnce) {
