@@ -27,9 +27,9 @@ from .checkpoint import (
     saved_at,
     step_of,
 )
-from .choosing import make_plan
 from .drain import finish
 from .outcomes import OnOutcome
+from .plan import make_plan
 from .pusher import RevisionPusher
 from .settings import Config, check_config, check_keywords
 from .tables import SummaryRow, main_metric, stderr_console, summarise, summary_table

@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ._native import JobRecord
-from .evaluation.runner import EvaluationRunner
 from .pusher import RevisionPusher
 from .tables import format_bytes, stderr_console
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from .evaluation.runner import EvaluationRunner
 
 logger = logging.getLogger("hub_revisions")
 

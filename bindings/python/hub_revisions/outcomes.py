@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import threading
-import urllib.request
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -177,6 +176,8 @@ def _run_command(words: Sequence[str], record: JobRecord) -> None:
 
 
 def _post(url: str, record: JobRecord) -> None:
+    import urllib.request  # slow to load, and few have a webhook
+
     request = urllib.request.Request(  # noqa: S310 - the scheme was checked
         url,
         data=outcome_json(record).encode(),

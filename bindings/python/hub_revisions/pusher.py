@@ -9,17 +9,20 @@ import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _core
 from ._native import JobRecord, Promotion, config_error, decode_jobs, decode_spool
 from .checkpoint import numbers_of, read_trainer_state
-from .choosing import Choosing, Plan, make_plan
 from .credentials import Token, find_token
-from .evaluation.runner import EvaluationRunner
 from .outcomes import EventLog, OnOutcome, OutcomeThread, make_hook
+from .plan import Plan, make_plan
 from .repository import check_model_branch
 from .settings import Config, Effective, resolve, spool_path
+
+if TYPE_CHECKING:
+    from .choosing import Choosing
+    from .evaluation.runner import EvaluationRunner
 
 logger = logging.getLogger("hub_revisions")
 
@@ -90,6 +93,9 @@ class RevisionPusher:
         self._exit_hook = _close_at_exit(self)
 
     def _make_choosing(self, plan: Plan) -> Choosing:
+        # Here, since evaluations and selection take as long to load as all the rest.
+        from .choosing import Choosing
+
         try:
             choosing = Choosing(
                 plan, self.settings, self.token, self.spool, self.events, self._being_pushed

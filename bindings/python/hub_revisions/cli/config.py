@@ -10,9 +10,9 @@ import typer
 from .. import _core
 from .._core import ConfigError
 from .._native import config_error, to_json
-from ..choosing import make_plan
 from ..credentials import find_token
 from ..evaluation.config import load_config
+from ..plan import make_plan
 from ..settings import check_config, read_object, resolve
 from .common import (
     ConfigOption,
