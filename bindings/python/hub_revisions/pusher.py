@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _core
-from ._native import JobRecord, Promotion, config_error, decode_jobs, decode_spool
+from ._native import JobRecord, Promotion, config_error, decode_job, decode_jobs, decode_spool
 from .checkpoint import numbers_of, read_trainer_state
 from .credentials import Token, find_token
 from .outcomes import EventLog, OnOutcome, OutcomeThread, make_hook
@@ -191,6 +191,12 @@ class RevisionPusher:
     def status(self) -> list[JobRecord]:
         """All jobs in the spool, oldest first; after `close`, as they were then."""
         return self._last if self._worker is None else decode_jobs(self._open.status())
+
+    def record(self, job: str) -> JobRecord | None:
+        """One job as in `status`; None if the spool does not have it."""
+        if self._worker is None:
+            return next((record for record in self._last if record.id == job), None)
+        return decode_job(self._open.record(job))
 
     def records(self) -> list[JobRecord]:
         """The jobs of this session: those submitted here, and those left by an earlier process."""

@@ -56,16 +56,14 @@ class Watch:
 
     def report_failures(self, pusher: RevisionPusher) -> None:
         """Raise, if that is wanted, for a job that has failed; the pusher's own thread logs it."""
-        # Asking for each job's end costs microseconds; reading all records of a long training does
-        # not, so that is done only when one has ended.
-        ended = {job for job in self._pending if pusher.wait(job, timeout=0)}
-        if not ended:
-            return
-        for record in pusher.records():
-            if record.id in ended:
-                self._pending.discard(record.id)
-                if record.state == "failed" and record.error and self.raises:
-                    raise failure(record.error.message, record.error.kind)
+        # One job at a time, since this is the training thread's: all records of a long training
+        # take a tenth of a second to read.
+        ended = [job for job in self._pending if pusher.wait(job, timeout=0)]
+        for job in ended:
+            self._pending.discard(job)
+            record = pusher.record(job) if self.raises else None
+            if record and record.state == "failed" and record.error:
+                raise failure(record.error.message, record.error.kind)
 
     def report(self, error: Exception) -> None:
         """Raise it, or log it unless the same was logged before."""
