@@ -13,7 +13,9 @@ namespace hubrev {
 
 enum class ThreadPriority {
   kNormal,
-  kLow,  // nice 10 and lowest best-effort IO class: training goes first
+  // SCHED_IDLE (sched(7)) and the lowest best-effort IO class: runs on what training leaves over,
+  // and at a few thousandths of a core where training leaves nothing.
+  kLow,
 };
 
 // A fixed set of threads. Tasks may block. Thread-safe; must outlive whoever waits on it.
