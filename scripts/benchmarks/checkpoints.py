@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30
 _SMALL_FILES = {
@@ -22,6 +25,7 @@ _SMALL_FILES = {
 SMALL_FILES = tuple(_SMALL_FILES)
 _CHUNK = 16 * MIB
 _TENSORS_PER_FILE = 16
+_SEEDS = (1 << 62) - 1  # a hash of numbers is the same in each process
 
 
 def write_small_files(folder: Path) -> None:
@@ -31,52 +35,55 @@ def write_small_files(folder: Path) -> None:
         (folder / name).write_text(text)
 
 
-def write_weights(
-    path: Path, tensors: Mapping[str, int], seeds: Sequence[int | None] | int | None
-) -> None:
-    """A valid safetensors file of U8 tensors, by name and number of bytes.
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of so many bytes. They are random from `seed`: neither compressible nor repeated,
+    and the same in each run. Seed None is a hole, which reads as zeros and takes no disk."""
 
-    Each tensor's bytes are random from its seed (one for all, or one each): neither compressible
-    nor repeated, and the same in each run. Seed None leaves a hole in the file, which reads as
-    zeros and takes no disk.
-    """
+    name: str
+    bytes: int
+    seed: int | None
+
+
+def write_weights(path: Path, tensors: Sequence[Tensor]) -> None:
+    """A valid safetensors file of these tensors, of dtype U8, in this order."""
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    begin = 0
-    for name, size in tensors.items():
-        header[name] = {"dtype": "U8", "shape": [size], "data_offsets": [begin, begin + size]}
-        begin += size
+    end = 0
+    for tensor in tensors:
+        begin, end = end, end + tensor.bytes
+        offsets = [begin, end]
+        header[tensor.name] = {"dtype": "U8", "shape": [tensor.bytes], "data_offsets": offsets}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
-        data = file.tell()
-        each = seeds if isinstance(seeds, Sequence) else [seeds] * len(tensors)
-        for number, (size, seed) in enumerate(zip(tensors.values(), each, strict=True)):
-            if seed is None:
-                file.seek(size, 1)
+        for tensor in tensors:
+            if tensor.seed is None:
+                file.seek(tensor.bytes, os.SEEK_CUR)
                 continue
-            random = np.random.Generator(
-                np.random.SFC64([seed, number if isinstance(seeds, int) else 0])
-            )
-            for start in range(0, size, _CHUNK):
-                file.write(random.bytes(min(_CHUNK, size - start)))
-        file.truncate(data + begin)
+            random = np.random.Generator(np.random.SFC64(tensor.seed))
+            for begin in range(0, tensor.bytes, _CHUNK):
+                file.write(random.bytes(min(_CHUNK, tensor.bytes - begin)))
+        file.truncate()
 
 
 def write_checkpoint(folder: Path, sizes: Sequence[int], seed: int | None) -> None:
     """A checkpoint whose weights are one file for each of `sizes` (bytes of data), named as
-    transformers names shards, and what lies beside them. `seed` as in `write_weights`."""
+    transformers names shards, and what lies beside them. Those of other seeds share no tensor with
+    it; with None the weights are holes."""
     write_small_files(folder)
     for number, size in enumerate(sizes, start=1):
         shard = f"model-{number:05}-of-{len(sizes):05}.safetensors"
-        name = "model.safetensors" if len(sizes) == 1 else shard
         count = min(_TENSORS_PER_FILE, max(1, size // MIB))
-        tensors = {
-            f"layers.{number}.{part}.weight": size * (part + 1) // count - size * part // count
+        tensors = [
+            Tensor(
+                f"model.layers.{number}.{part}.weight",
+                size * (part + 1) // count - size * part // count,
+                None if seed is None else hash((seed, number, part)) & _SEEDS,
+            )
             for part in range(count)
-        }
-        file_seed = None if seed is None else seed * 100_003 + number
-        write_weights(folder / name, tensors, file_seed)
+        ]
+        write_weights(folder / ("model.safetensors" if len(sizes) == 1 else shard), tensors)
 
 
 def warm(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""How each system publishes a checkpoint folder as a revision; each is a task for `process.measure`.
+"""How each system publishes a checkpoint folder as a revision: tasks for `process.measure`.
 
 Nothing heavy is imported before the task runs: the process has to be the system's own.
 """
@@ -9,11 +9,28 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .process import Meter
+from .process import Cost, Meter
 from .servers import Target
+
+if TYPE_CHECKING:
+    from hub_revisions import RevisionPusher
+
+
+WITHOUT_XET = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+"""huggingface_hub's environment, where it has to speak LFS. Without the bars it is faster."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What one revision of a row cost, and what arrived at the storage."""
+
+    cost: Cost
+    bytes_sent: int
 
 
 def publish_with_hub_revisions(
@@ -23,19 +40,28 @@ def publish_with_hub_revisions(
     from hub_revisions import RevisionPusher
 
     with meter:
-        pusher = RevisionPusher(
-            checkpoint.parent,
-            repo_id=target.repo_id,
-            endpoint=target.endpoint,
-            token=target.token,
-        )
+        pusher = RevisionPusher(checkpoint.parent, **asdict(target))
         pusher.submit(checkpoint, revision)
         pusher.wait()
-    (record,) = pusher.status()
-    pusher.close()
-    shutil.rmtree(pusher.spool)
-    if record.state != "done":
-        raise RuntimeError(f"the push ended {record.state}: {record.error}")
+    _close(pusher)
+
+
+def publish_row_with_hub_revisions(
+    meter: Meter, target: Target, checkpoints: Sequence[Path], sent: Callable[[], int]
+) -> list[Published]:
+    """Each checkpoint as a revision of its folder's name, one after the other; `sent` tells how
+    many bytes have arrived at the storage."""
+    from hub_revisions import RevisionPusher
+
+    pusher = RevisionPusher(checkpoints[0].parent, **asdict(target))
+
+    def publish(checkpoint: Path) -> None:
+        pusher.submit(checkpoint, checkpoint.name)
+        pusher.wait()
+
+    published = _publish_each(meter, checkpoints, sent, publish)
+    _close(pusher)
+    return published
 
 
 def publish_with_huggingface_hub(
@@ -48,6 +74,49 @@ def publish_with_huggingface_hub(
     with meter:
         api.create_branch(target.repo_id, branch=revision)
         api.upload_folder(repo_id=target.repo_id, folder_path=checkpoint, revision=revision)
+
+
+def publish_row_with_huggingface_hub(
+    meter: Meter, target: Target, checkpoints: Sequence[Path], sent: Callable[[], int]
+) -> list[Published]:
+    """As `publish_row_with_hub_revisions`."""
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=target.endpoint, token=target.token)
+
+    def publish(checkpoint: Path) -> None:
+        revision = checkpoint.name
+        api.create_branch(target.repo_id, branch=revision)
+        api.upload_folder(repo_id=target.repo_id, folder_path=checkpoint, revision=revision)
+
+    return _publish_each(meter, checkpoints, sent, publish)
+
+
+def _publish_each(
+    meter: Meter,
+    checkpoints: Sequence[Path],
+    sent: Callable[[], int],
+    publish: Callable[[Path], None],
+) -> list[Published]:
+    published = []
+    for checkpoint in checkpoints:
+        before = sent()
+        with meter:
+            publish(checkpoint)
+        published.append(Published(meter.cost, sent() - before))
+    return published
+
+
+def _close(pusher: RevisionPusher) -> None:
+    """Close a pusher and remove its spool. Raises `RuntimeError` if a push has failed."""
+    records = pusher.status()
+    pusher.close()
+    shutil.rmtree(pusher.spool)
+    for record in records:
+        if record.state != "done":
+            raise RuntimeError(
+                f"the push of {record.revision} ended {record.state}: {record.error}"
+            )
 
 
 def publish_with_git_lfs(
@@ -159,4 +228,4 @@ def _start_sending(configurations: list[Path]) -> list[subprocess.Popen[bytes]]:
 def _wait(processes: list[subprocess.Popen[bytes]]) -> None:
     for process in processes:
         if process.wait() != 0:
-            raise RuntimeError(f"{process.args[0]} ended with status {process.returncode}")
+            raise RuntimeError(f"{process.args!r} ended with status {process.returncode}")

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -32,7 +34,8 @@ class Cost:
 
 
 class Meter:
-    """`with meter:` around what counts; imports and preparations stay outside. Once per process."""
+    """`with meter:` around what counts; imports and preparations stay outside. `cost` is that of
+    the last time."""
 
     cost: Cost
 
@@ -57,10 +60,10 @@ class Meter:
 
 
 def measure(
-    task: Callable[..., Mapping[str, float] | None],
+    task: Callable[..., T],
     *arguments: Any,
     environment: Mapping[str, str] | None = None,
-) -> tuple[Cost, Mapping[str, float]]:
+) -> tuple[Cost, T]:
     """Run `task(meter, *arguments)` in a fresh interpreter; its cost and what it returned.
 
     `environment` is added to the process's. The task is a function of a module, and enters the
@@ -72,7 +75,7 @@ def measure(
     process.start()
     theirs.close()
     try:
-        answer = ours.recv()
+        answer: str | tuple[Cost, T] = ours.recv()
     except EOFError:
         process.join()
         raise RuntimeError(f"{task.__name__} died with status {process.exitcode}") from None
@@ -84,15 +87,15 @@ def measure(
 
 def _run(
     connection: Connection,
-    task: Callable[..., Mapping[str, float] | None],
+    task: Callable[..., T],
     arguments: tuple[Any, ...],
     environment: Mapping[str, str],
 ) -> None:
     os.environ.update(environment)
     meter = Meter()
     try:
-        extra = task(meter, *arguments) or {}
-        connection.send((meter.cost, extra))
+        returned = task(meter, *arguments)
+        connection.send((meter.cost, returned))
     except BaseException:
         connection.send(traceback.format_exc())
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import Report, Row, clients
-from .checkpoints import GIB, MIB, SMALL_FILES, warm, write_checkpoint
+from .checkpoints import GIB, KIB, MIB, SMALL_FILES, warm, write_checkpoint
 from .effort import Effort
 from .process import Cost, measure
 from .servers import Servers, Target
@@ -27,7 +27,6 @@ _SYSTEMS = {
     "huggingface_hub": clients.publish_with_huggingface_hub,
     "git-lfs": clients.publish_with_git_lfs,
 }
-_WITHOUT_XET = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 
 @dataclass(frozen=True)
@@ -44,17 +43,31 @@ class Shape:
     def __str__(self) -> str:
         size = self.bytes_each
         amount = f"{size // GIB} GiB" if size % GIB == 0 else (
-            f"{size // MIB} MiB" if size % MIB == 0 else f"{size // 1024} KiB"
+            f"{size // MIB} MiB" if size % MIB == 0 else f"{size // KIB} KiB"
         )  # fmt: skip
         return f"{self.files:,} x {amount}"
 
 
 _SHAPES = {
-    Effort.QUICK: (Shape(1, 512 * MIB), Shape(4, 128 * MIB), Shape(200, 5 * MIB // 2)),
-    Effort.DEFAULT: (Shape(1, 2 * GIB), Shape(4, GIB // 2), Shape(200, 10 * MIB)),
-    Effort.FULL: (Shape(1, 8 * GIB), Shape(4, 2 * GIB), Shape(200, 40 * MIB)),
+    Effort.QUICK: (
+        Shape(1, 512 * MIB),
+        Shape(4, 128 * MIB),
+        Shape(200, 5 * MIB // 2),
+        Shape(500, 64 * KIB),
+    ),
+    Effort.DEFAULT: (
+        Shape(1, 2 * GIB),
+        Shape(4, GIB // 2),
+        Shape(200, 10 * MIB),
+        Shape(2000, 64 * KIB),
+    ),
+    Effort.FULL: (
+        Shape(1, 8 * GIB),
+        Shape(4, 2 * GIB),
+        Shape(200, 40 * MIB),
+        Shape(2000, 64 * KIB),
+    ),
 }
-_MANY_SMALL = Shape(2000, 64 * 1024)
 _ROUNDS = {Effort.QUICK: 1, Effort.DEFAULT: 3, Effort.FULL: 3}
 
 
@@ -70,7 +83,7 @@ def run(effort: Effort, work: Path, report: Report) -> list[Row]:
     """One row for each shape and system: medians over the rounds, and ratios within them."""
     rows = []
     with Servers(work / "servers") as servers:
-        for shape in (*_SHAPES[effort], _MANY_SMALL):
+        for shape in _SHAPES[effort]:
             report(f"{shape}: writing the checkpoint")
             folder = work / "run"
             write_checkpoint(folder / "checkpoint-1", [shape.bytes_each] * shape.files, seed=1)
@@ -111,9 +124,11 @@ def _one_round(
         target = servers.new_target()
         warm(checkpoint)
         before, cpu = servers.received(), servers.cpu_seconds()
-        cost, extra = measure(publish, target, checkpoint, REVISION, environment=_WITHOUT_XET)
+        cost, extra = measure(
+            publish, target, checkpoint, REVISION, environment=clients.WITHOUT_XET
+        )
         sent = servers.received().bytes - before.bytes
-        samples[system] = _Sample(cost, sent, servers.cpu_seconds() - cpu, extra)
+        samples[system] = _Sample(cost, sent, servers.cpu_seconds() - cpu, extra or {})
         _check_revision(servers, target, shape, system)
         if sent < shape.bytes:
             raise RuntimeError(f"{system} sent {sent} of {shape.bytes} bytes")
@@ -134,16 +149,16 @@ def _floor(servers: Servers, pieces: list[Path]) -> dict[str, _Sample]:
         ]
         before, cpu = servers.received(), servers.cpu_seconds()
         if name == "hash":
-            cost, extra = measure(clients.hash_all, pieces)
+            cost, _ = measure(clients.hash_all, pieces)
         elif name == "send":
-            cost, extra = measure(clients.send_all, pieces, urls)
+            cost, _ = measure(clients.send_all, pieces, urls)
         else:
-            cost, extra = measure(clients.hash_and_send_all, pieces, urls)
+            cost, _ = measure(clients.hash_and_send_all, pieces, urls)
         sent = servers.received().bytes - before.bytes
         expected = 0 if name == "hash" else sum(piece.stat().st_size for piece in pieces)
         if sent != expected:
             raise RuntimeError(f"the floor sent {sent} of {expected} bytes")
-        samples[name] = _Sample(cost, sent, servers.cpu_seconds() - cpu, extra)
+        samples[name] = _Sample(cost, sent, servers.cpu_seconds() - cpu, {})
     return samples
 
 
@@ -183,7 +198,9 @@ def _row(shape: Shape, system: str, rounds: list[dict[str, _Sample]], name: str)
         "rss_growth_mib": median(lambda sample: sample.cost.rss_growth_mib),
         "bytes_sent": int(median(lambda sample: sample.bytes_sent)),
     }
-    return row | {key: median(lambda sample, key=key: sample.extra[key]) for key in samples[0].extra}
+    return row | {
+        key: median(lambda sample, key=key: sample.extra[key]) for key in samples[0].extra
+    }
 
 
 def _ratios(system: str, rounds: list[dict[str, _Sample]]) -> Row:

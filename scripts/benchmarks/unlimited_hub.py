@@ -10,5 +10,5 @@ from hub_revisions.local_hub import __main__ as command
 from hub_revisions.local_hub import lfs
 
 if __name__ == "__main__":
-    lfs.S3_SINGLE_PUT_LIMIT = sys.maxsize
+    vars(lfs)["S3_SINGLE_PUT_LIMIT"] = sys.maxsize
     sys.exit(command.main([*sys.argv[1:], "--multipart-threshold", str(sys.maxsize)]))

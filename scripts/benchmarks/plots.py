@@ -1,0 +1,171 @@
+"""Rows as plots, in SVG: one function for each measurement. Systems that have no figure are left
+out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from . import Row
+
+# The same rows make the same bytes: a plot in a repository changes when its figures do.
+_STYLE: dict[Any, Any] = {"svg.hashsalt": "hub-revisions", "font.size": 9, "axes.axisbelow": True}
+_COLOURS = {
+    "hub-revisions": "#1f77b4",
+    "huggingface_hub": "#ff7f0e",
+    "open-r1-order": "#d62728",
+    "trainer": "#9467bd",
+    "git-lfs": "#2ca02c",
+    "floor": "#7f7f7f",
+    "none": "#bcbd22",
+}
+_MIB = 1 << 20
+
+
+def draw(name: str, rows: Sequence[Row], folder: Path) -> Path | None:
+    """Draw a measurement into `folder/NAME.svg`; None if no row has what is drawn."""
+    with rc_context(_STYLE):
+        figure = Figure(layout="constrained")
+        _DRAW[name](figure, rows)
+        if not any(axes.has_data() for axes in figure.axes):
+            return None
+        path = folder / f"{name}.svg"
+        figure.savefig(path, metadata={"Date": None})
+    return path
+
+
+def _stall(figure: Figure, rows: Sequence[Row]) -> None:
+    figure.set_size_inches(10, 6)
+    for axes, key, title in zip(
+        figure.subplots(2, 1),
+        ("median_ms", "p99_ms"),
+        ("on_save, median, ms", "on_save, 99th percentile, ms"),
+        strict=True,
+    ):
+        _bars(axes, rows, key, _stall_case)
+        axes.set(title=title, yscale="log")
+
+
+def _push(figure: Figure, rows: Sequence[Row]) -> None:
+    figure.set_size_inches(10, 8)
+    for axes, key, title in zip(
+        figure.subplots(3, 1),
+        ("wall_s", "cpu_s", "rss_growth_mib"),
+        ("wall time, s", "CPU time without the servers', s", "memory above baseline, MiB"),
+        strict=True,
+    ):
+        shown = rows if key != "rss_growth_mib" else [r for r in rows if r["system"] != "floor"]
+        _bars(axes, shown, key, lambda row: str(row["shape"]))
+        axes.set_title(title)
+
+
+def _interference(figure: Figure, rows: Sequence[Row]) -> None:
+    figure.set_size_inches(8, 4)
+    axes = figure.subplots()
+    _bars(axes, rows, "slowdown_percent", lambda row: str(row.get("loop", "")))
+    axes.set_title("slower while a push runs, %")
+
+
+def _second_checkpoint(figure: Figure, rows: Sequence[Row]) -> None:
+    """Lines over the unchanged share, of the second revision; the best that there is lies on the
+    diagonal."""
+    figure.set_size_inches(8, 5)
+    axes = figure.subplots()
+    second = [row for row in rows if row["revision_number"] == 2]
+    xet = {"on": ", chunks (Xet)", "off": ", whole files (LFS)", None: ""}
+    series: dict[str, list[tuple[float, float]]] = {}
+    for row in second:
+        name = f"{row['system']}{xet[row['xet']]}"  # type: ignore[index]
+        series.setdefault(name, []).append((row["unchanged_percent"], row["sent_percent"]))  # type: ignore[arg-type]
+    for name, points in series.items():
+        axes.plot(*zip(*sorted(points), strict=True), marker="o", label=name)
+    axes.set(
+        title="second checkpoint: bytes sent, % of its size",
+        xlabel="unchanged tensors, % of the bytes",
+        ylim=(0, None),
+    )
+    axes.grid(alpha=0.3)
+    if series:
+        axes.legend()
+
+
+def _scale(figure: Figure, rows: Sequence[Row]) -> None:
+    figure.set_size_inches(9, 7)
+    whole, tenths = figure.subplots(2, 1)
+    _bars(whole, rows, "wall_s", _scale_case)
+    whole.set_title("wall time, s")
+    grows = [
+        {
+            "system": row["system"],
+            "of": f"{_scale_case(row)}\n{part}",
+            "ms": row[f"{part}_tenth_ms"],
+        }
+        for row in rows
+        for part in ("first", "last")
+        if row.get(f"{part}_tenth_ms") is not None
+    ]
+    _bars(tenths, grows, "ms", lambda row: str(row["of"]))
+    tenths.set_title("per job, first and last tenth of all jobs, ms")
+
+
+def _startup(figure: Figure, rows: Sequence[Row]) -> None:
+    figure.set_size_inches(9, 4)
+    axes = figure.subplots()
+    _bars(axes, rows, "median_ms", lambda row: f"{row['statement']}\nafter {row['loaded_before']}")
+    axes.set_title("in a fresh interpreter, median, ms")
+    axes.tick_params(axis="x", rotation=20)
+
+
+_DRAW: dict[str, Callable[[Figure, Sequence[Row]], None]] = {
+    "stall": _stall,
+    "push": _push,
+    "interference": _interference,
+    "second_checkpoint": _second_checkpoint,
+    "scale": _scale,
+    "startup": _startup,
+}
+
+
+def _bars(axes: Axes, rows: Sequence[Row], key: str, case: Callable[[Row], str]) -> None:
+    """A group of bars for each case, a bar for each system that has the figure `key`."""
+    heights = {
+        (case(row), str(row["system"])): float(row[key])  # type: ignore[arg-type]
+        for row in rows
+        if row.get(key) is not None
+    }
+    cases = list(dict.fromkeys(name for name, _ in heights))
+    systems = [system for system in _COLOURS if any(name == system for _, name in heights)]
+    width = 0.8 / max(1, len(systems))
+    for number, system in enumerate(systems):
+        places = [at for at, name in enumerate(cases) if (name, system) in heights]
+        bars = axes.bar(
+            [at - 0.4 + width * (number + 0.5) for at in places],
+            [heights[cases[at], system] for at in places],
+            width,
+            label=system,
+            color=_COLOURS[system],
+        )
+        axes.bar_label(bars, fmt="%.3g", fontsize=7)
+    axes.set_xticks(range(len(cases)), cases, fontsize=8)
+    axes.margins(y=0.15)
+    axes.grid(axis="y", alpha=0.3)
+    if systems:
+        axes.legend(fontsize=8)
+
+
+def _stall_case(row: Row) -> str:
+    size = float(row["bytes"] or 0) / _MIB
+    amount = f"{size / 1024:g} GiB" if size >= 1024 else f"{size:g} MiB"
+    return f"{row['files']} files\n{amount}\n{row['rtt_ms']} ms"
+
+
+def _scale_case(row: Row) -> str:
+    counts = [f"{row[key]:,} {key}" for key in ("jobs", "files", "revisions") if row.get(key)]
+    away = f"{row['rtt_ms']} ms away" if row.get("rtt_ms") is not None else ""
+    words = [str(row.get("case", "")), str(row.get("metric") or ""), *counts, away]
+    return "\n".join(filter(None, words))
