@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -21,6 +22,8 @@ from .table import measurement_tables, verdict_table
 from .targets import judge
 
 MEASUREMENTS = ("stall", "push", "interference", "second_checkpoint", "scale", "startup")
+_USERS_OWN = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_ENDPOINT",
+              "HF_HUB_OFFLINE", "no_proxy")  # fmt: skip
 _DESCRIPTION = """Measure what hub-revisions costs, beside huggingface_hub, open-r1's order of
 calls, the Trainer's own push and git-lfs. Writes DIR/bench.json and a plot
 after each measurement. Without an option it takes under 10 minutes on 2 cores. A missed target is
@@ -30,6 +33,7 @@ marked, and is no failure."""
 def main(arguments: list[str] | None = None) -> int:
     """Run the measurements asked for, in a fixed order; the exit status."""
     options = _parse(arguments)
+    _leave_the_user_out()
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
     console = Console()
@@ -56,6 +60,13 @@ def main(arguments: list[str] | None = None) -> int:
     console.print(verdict_table(judge(results)))
     console.print(f"\nwritten: {out / 'bench.json'}")
     return 0
+
+
+def _leave_the_user_out() -> None:
+    """Nobody's token, hub, cache or proxy takes part: all servers are on this machine."""
+    for name in _USERS_OWN:
+        os.environ.pop(name, None)
+    os.environ |= {"NO_PROXY": "127.0.0.1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -14,7 +14,12 @@ from matplotlib.figure import Figure
 from . import Row
 
 # The same rows make the same bytes: a plot in a repository changes when its figures do.
-_STYLE: dict[Any, Any] = {"svg.hashsalt": "hub-revisions", "font.size": 9, "axes.axisbelow": True}
+_STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "hub-revisions",
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "axes.axisbelow": True,
+}
 _COLOURS = {
     "hub-revisions": "#1f77b4",
     "huggingface_hub": "#ff7f0e",
@@ -152,10 +157,10 @@ def _bars(axes: Axes, rows: Sequence[Row], key: str, case: Callable[[Row], str])
         )
         axes.bar_label(bars, fmt="%.3g", fontsize=7)
     axes.set_xticks(range(len(cases)), cases, fontsize=8)
-    axes.margins(y=0.15)
+    axes.margins(y=0.3)  # the legend lies above the bars
     axes.grid(axis="y", alpha=0.3)
     if systems:
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, loc="upper left", ncols=len(systems))
 
 
 def _stall_case(row: Row) -> str:

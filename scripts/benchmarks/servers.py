@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -115,8 +116,12 @@ class Servers(HubClient):
 
     def _start(self, module: str, port_file: Path, *arguments: str) -> str:
         """Start a server; what it writes into `port_file` once it listens."""
+        here = str(Path(__file__).parents[1])
+        search_path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
         process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments], stdout=subprocess.DEVNULL
+            [sys.executable, "-m", module, *arguments],
+            stdout=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": search_path},
         )
         self._processes.append(process)
         deadline = time.monotonic() + _START_TIMEOUT

@@ -62,7 +62,7 @@ def _parts(
 def _width(rows: Sequence[Row], key: str) -> int:
     """Of a column: its longest word in the heading or its longest cell, a mark and the gap."""
     words = [*_heading(key).split(), *(_text(key, row.get(key)) for row in rows)]
-    return max(map(len, words)) + 4
+    return max(map(len, words)) + 5
 
 
 def _is_figure(key: str) -> bool:
