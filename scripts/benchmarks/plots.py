@@ -82,7 +82,7 @@ def _second_checkpoint(figure: Figure, rows: Sequence[Row]) -> None:
     figure.set_size_inches(8, 5)
     axes = figure.subplots()
     second = [row for row in rows if row["revision_number"] == 2]
-    xet = {"on": ", chunks (Xet)", "off": ", whole files (LFS)", None: ""}
+    xet = {"on": ", with Xet", "off": ", without Xet (LFS)"}
     series: dict[str, list[tuple[float, float]]] = {}
     for row in second:
         name = f"{row['system']}{xet[row['xet']]}"  # type: ignore[index]
@@ -119,11 +119,10 @@ def _scale(figure: Figure, rows: Sequence[Row]) -> None:
 
 
 def _startup(figure: Figure, rows: Sequence[Row]) -> None:
-    figure.set_size_inches(9, 4)
+    figure.set_size_inches(12, 4)
     axes = figure.subplots()
-    _bars(axes, rows, "median_ms", lambda row: f"{row['statement']}\nafter {row['loaded_before']}")
+    _bars(axes, rows, "median_ms", _startup_case)
     axes.set_title("in a fresh interpreter, median, ms")
-    axes.tick_params(axis="x", rotation=20)
 
 
 _DRAW: dict[str, Callable[[Figure, Sequence[Row]], None]] = {
@@ -155,18 +154,28 @@ def _bars(axes: Axes, rows: Sequence[Row], key: str, case: Callable[[Row], str])
             label=system,
             color=_COLOURS[system],
         )
-        axes.bar_label(bars, fmt="%.3g", fontsize=7)
+        axes.bar_label(bars, fmt=_label, fontsize=7)
     axes.set_xticks(range(len(cases)), cases, fontsize=8)
+    axes.set_xlim(-0.6, max(1, len(cases)) - 0.4)
     axes.margins(y=0.3)  # the legend lies above the bars
     axes.grid(axis="y", alpha=0.3)
     if systems:
         axes.legend(fontsize=8, loc="upper left", ncols=len(systems))
 
 
+def _label(height: float) -> str:
+    return f"{height:,.0f}" if height >= 100 else f"{height:.3g}"
+
+
 def _stall_case(row: Row) -> str:
     size = float(row["bytes"] or 0) / _MIB
     amount = f"{size / 1024:g} GiB" if size >= 1024 else f"{size:g} MiB"
     return f"{row['files']} files\n{amount}\n{row['rtt_ms']} ms"
+
+
+def _startup_case(row: Row) -> str:
+    statement = str(row["statement"]).replace(" import ", "\nimport ")
+    return f"{statement}\nafter {row['loaded_before']}"
 
 
 def _scale_case(row: Row) -> str:

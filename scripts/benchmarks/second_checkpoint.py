@@ -64,7 +64,7 @@ def run(effort: Effort, work: Path, report: Report) -> list[Row]:
             facts: Row = {"bytes": total, "unchanged_percent": percent}
             unchanged = sum(size for _, size in _model(total)[: _frozen(total, percent)])
             published = {
-                ("hub-revisions", None): _with_hub_revisions(servers, checkpoints),
+                ("hub-revisions", "off"): _with_hub_revisions(servers, checkpoints),
                 ("huggingface_hub", "off"): _without_xet(servers, checkpoints),
                 ("huggingface_hub", "on"): _with_xet(xet, hub.root, checkpoints, work / "hf-home"),
             }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from rich.box import SIMPLE
 from rich.table import Table
@@ -12,63 +13,91 @@ from . import Row
 from .targets import TARGETS, Verdict
 
 _PREFIXES = ("", "Ki", "Mi", "Gi", "Ti")
-_PARAMETERS = ("rtt_ms", "unchanged_percent")  # their names have units, but they are no figures
-_UNITS = ("_ms", "_s", "_mib", "_percent")
+_NUMBERS_THAT_ARE_PARAMETERS = (
+    "bytes", "files", "rtt_ms", "unchanged_percent", "revision_number", "jobs", "revisions",
+)  # fmt: skip
+_LONGEST_PARAMETER = 60  # characters; a longer text is a remark
+_WIDEST = 30
+_GAP = 3  # what SIMPLE puts between two columns
 
 
 def measurement_tables(name: str, rows: Sequence[Row], width: int) -> list[Table]:
-    """One measurement, in as many tables beside each other's columns as the screen's width needs.
+    """One measurement, in as many tables as it takes: rows with the same parameters share one, and
+    figures for which the screen has no room go into another, as does each remark.
 
     A figure that misses its target is marked with `!`. What is the same in all rows stands below.
     """
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    if "shape" in columns:  # which says both
-        columns = [key for key in columns if key not in ("files", "bytes")]
-    same = [key for key in columns if key != "system" and len({row.get(key) for row in rows}) == 1]
-    parameters = [key for key in columns if not _is_figure(key) and key not in same]
-    figures = [key for key in columns if _is_figure(key)]
-    tables = []
-    for part in _parts(rows, parameters, figures, width):
-        table = Table(box=SIMPLE, pad_edge=False)
-        for key in (*parameters, *part):
-            table.add_column(
-                _heading(key),
-                justify="right" if _is_numeric(rows, key) else "left",
-                min_width=max(len(_text(key, row.get(key))) for row in rows),
-            )
-        for row in rows:
-            if any(row.get(key) is not None for key in part):
-                table.add_row(*(_cell(name, key, row) for key in (*parameters, *part)))
-        tables.append(table)
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        given = tuple(key for key in row if row[key] is not None and _is_parameter(rows, key))
+        groups.setdefault(given, []).append(row)
+    tables = [
+        table
+        for parameters, group in groups.items()
+        for table in _group_tables(name, group, parameters, width)
+    ]
     tables[0].title = f"[bold]{_heading(name)}[/]"
-    facts = [f"{_heading(key)} {_text(key, rows[0][key])}" for key in same if key not in figures]
-    tables[-1].caption = ", ".join(facts) or None
     return tables
 
 
+def _group_tables(
+    name: str, rows: Sequence[Row], parameters: Sequence[str], width: int
+) -> list[Table]:
+    if "shape" in parameters:  # which says both
+        parameters = [key for key in parameters if key not in ("files", "bytes")]
+    same = [key for key in parameters if len({row[key] for row in rows}) == 1 and key != "system"]
+    shown = [key for key in parameters if key not in same]
+    others = list(dict.fromkeys(key for row in rows for key in row if key not in parameters))
+    figures = [key for key in others if _is_numeric(rows, key) and key not in ("files", "bytes")]
+    remarks = [key for key in others if not _is_numeric(rows, key)]
+    widths = {key: _width(name, rows, key) for key in (*shown, *figures)}
+    parts = [*_parts(shown, figures, widths, width), *([key] for key in remarks)]
+    tables = [_table(name, rows, shown, part, widths) for part in parts if part]
+    tables[-1].caption = ", ".join(f"{_heading(key)} {_text(key, rows[0][key])}" for key in same)
+    return tables
+
+
+def _table(
+    name: str,
+    rows: Sequence[Row],
+    parameters: Sequence[str],
+    part: Sequence[str],
+    widths: Mapping[str, int],
+) -> Table:
+    """The rows that have anything of `part`."""
+    table = Table(box=SIMPLE, pad_edge=False)
+    for key in (*parameters, *part):
+        side: Literal["left", "right"] = "right" if _is_numeric(rows, key) else "left"
+        table.add_column(_heading(key), justify=side, width=widths.get(key))
+    for row in rows:
+        if any(row.get(key) is not None for key in part):
+            table.add_row(*(_cell(name, key, row) for key in (*parameters, *part)))
+    return table
+
+
 def _parts(
-    rows: Sequence[Row], parameters: Sequence[str], figures: Sequence[str], width: int
+    parameters: Sequence[str], figures: Sequence[str], widths: Mapping[str, int], width: int
 ) -> list[list[str]]:
     """The figures, cut into lists whose columns fit beside the parameters."""
-    room = width - sum(_width(rows, key) for key in parameters)
+    room = width - sum(widths[key] + _GAP for key in parameters)
     parts: list[list[str]] = [[]]
     for key in figures:
-        if parts[-1] and sum(_width(rows, key) for key in (*parts[-1], key)) > room:
+        if parts[-1] and sum(widths[key] + _GAP for key in (*parts[-1], key)) > room:
             parts.append([])
         parts[-1].append(key)
     return parts
 
 
-def _width(rows: Sequence[Row], key: str) -> int:
-    """Of a column: its longest word in the heading or its longest cell, a mark and the gap."""
-    words = [*_heading(key).split(), *(_text(key, row.get(key)) for row in rows)]
-    return max(map(len, words)) + 5
+def _width(name: str, rows: Sequence[Row], key: str) -> int:
+    """Of a column: its longest cell, or the longest word in its heading; more is wrapped."""
+    texts = [*_heading(key).split(), *(_cell(name, key, row).plain for row in rows)]
+    return min(_WIDEST, max(map(len, texts)))
 
 
-def _is_figure(key: str) -> bool:
-    if key in _PARAMETERS:
-        return False
-    return key.endswith(_UNITS) or "_ratio_" in key or key == "bytes_sent"
+def _is_parameter(rows: Sequence[Row], key: str) -> bool:
+    longest = max(len(_text(key, row.get(key))) for row in rows)
+    is_word = not _is_numeric(rows, key) and longest <= _LONGEST_PARAMETER
+    return is_word or key in _NUMBERS_THAT_ARE_PARAMETERS
 
 
 def _is_numeric(rows: Sequence[Row], key: str) -> bool:
@@ -96,7 +125,7 @@ def _case(row: Row) -> str:
     words = [
         f"{_heading(key)} {_text(key, value)}"
         for key, value in row.items()
-        if value is not None and key != "system" and not _is_figure(key)
+        if value is not None and key != "system" and _is_parameter([row], key)
     ]
     return ", ".join([str(row["system"]), *words])
 

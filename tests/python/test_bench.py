@@ -109,6 +109,15 @@ def test_a_table_has_every_figure_at_any_width(width: int) -> None:
     assert "…" not in shown
 
 
+def test_a_row_that_was_skipped_says_why() -> None:
+    reason = "it would copy all of it for each save, which is more than there is room for here"
+    skipped: Row = {"system": "trainer", "shape": "1 x 1 GiB", "skipped": reason}
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(*measurement_tables("push", [*PUSH, skipped], console.width))
+    assert any("trainer" in line and reason in line for line in capture.get().splitlines())
+
+
 @pytest.mark.parametrize("name", MEASUREMENTS)
 def test_nothing_measured_draws_nothing(name: str, tmp_path: Path) -> None:
     assert draw(name, [], tmp_path) is None
