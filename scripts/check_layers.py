@@ -30,6 +30,7 @@ LIBRARIES = {
     "yaml-cpp/": {"fixes"},
     "openssl/": {"base"},
     "boost/": {"base"},
+    "xxh": {"base"},
     "pybind11/": set(),
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)

@@ -30,7 +30,8 @@ need_packages() {
 
 RUNTIME_PACKAGES=(git git-lfs python3 python3-venv ca-certificates)
 BUILD_PACKAGES=(g++ cmake ninja-build ccache pkg-config python3-dev libgit2-dev
-  libcurl4-openssl-dev libssl-dev nlohmann-json3-dev libboost-dev libyaml-cpp-dev)
+  libcurl4-openssl-dev libssl-dev nlohmann-json3-dev libboost-dev libyaml-cpp-dev
+  libxxhash-dev)
 TEST_PACKAGES=(libgtest-dev libgmock-dev btrfs-progs xfsprogs)
 BROWSER_PACKAGES=(chromium chromium-driver fonts-dejavu-core)
 SLURM_PACKAGES=(slurmctld slurmd slurm-client)
