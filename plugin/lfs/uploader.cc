@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "plugin/base/sha256.h"
+#include "plugin/lfs/piece_hasher.h"
 #include "plugin/lfs/transfer.h"
 
 namespace hubrev {
@@ -77,16 +78,19 @@ struct Upload {
   std::vector<LfsObject> objects;  // each slot is written by one task
 };
 
-Result<Sha256> hash_file(const LfsFile& file, Progress& progress, std::vector<char>& buffer,
-                         const std::stop_token& stop) {
+Result<LfsObject> hash_file(const LfsFile& file, Progress& progress, std::vector<char>& buffer,
+                            const std::stop_token& stop) {
   Sha256Hasher hasher;
+  PieceHasher pieces(file.pieces);
   SourceReader reader = file.source.open();
   for (;;) {
     if (stop.stop_requested()) return make_error(ErrorKind::kCancelled, "cancelled");
     auto got = reader.read(std::span(buffer));
     if (!got.ok()) return with_context(std::move(got).error(), "hashing " + file.path);
-    if (*got == 0) return hasher.finish();
+    if (*got == 0)
+      return LfsObject{file.path, hasher.finish(), file.source.size(), pieces.finish()};
     hasher.update({buffer.data(), *got});
+    pieces.update({buffer.data(), *got});
     progress.bytes_hashed += *got;
   }
 }
@@ -94,9 +98,8 @@ Result<Sha256> hash_file(const LfsFile& file, Progress& progress, std::vector<ch
 Status hash_group(Upload& upload, const Group& group) {
   std::vector<char> buffer(kHashBuffer);
   for (const std::size_t i : group) {
-    const LfsFile& file = upload.files[i];
-    HUBREV_TRY(const Sha256 oid, hash_file(file, *upload.context.progress, buffer, upload.stop));
-    upload.objects[i] = {file.path, oid, file.source.size()};
+    HUBREV_TRY(upload.objects[i],
+               hash_file(upload.files[i], *upload.context.progress, buffer, upload.stop));
   }
   return {};
 }

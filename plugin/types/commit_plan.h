@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "plugin/base/ids.h"
+#include "plugin/base/xxh3.h"
 #include "plugin/types/source.h"
 
 namespace hubrev {
@@ -20,13 +21,17 @@ struct GitBlob {
 struct LfsFile {
   std::string path;
   Source source;
+  // Lengths in bytes, one after the other, of the parts of it whose digests are wanted; may be
+  // none.
+  std::vector<std::uint64_t> pieces = {};
 };
 
 // An LFS file whose digest is known.
 struct LfsObject {
   std::string path;
   Sha256 oid;
-  std::uint64_t size = 0;  // bytes
+  std::uint64_t size = 0;         // bytes
+  std::vector<Xxh3> pieces = {};  // a digest for each of the file's pieces
 };
 
 struct CommitPlan {
