@@ -41,12 +41,16 @@ struct ReleasedDelete {
 using Holder = std::unique_ptr<Worker, ReleasedDelete>;
 
 Holder make_worker(const std::string& settings, const std::string& token,
-                   const std::string& output_dir, const std::string& endpoint_override) {
+                   const std::string& output_dir, const std::string& endpoint_override,
+                   const std::optional<std::vector<std::string>>& frozen_parameters) {
   WorkerOptions options;
   options.settings = json::parse(settings, nullptr, false);
   options.token = Secret(token);
   options.output_dir = output_dir;
   options.endpoint_override = endpoint_override;
+  if (frozen_parameters) {
+    options.frozen_parameters.emplace(frozen_parameters->begin(), frozen_parameters->end());
+  }
   auto worker = unwrap(released([&] { return Worker::create(std::move(options)); }));
   return Holder(worker.release());
 }
@@ -94,7 +98,7 @@ bool close(Worker& worker, double timeout) {
 void define_worker(py::module_& module) {
   py::class_<Worker, Holder>(module, "Worker", py::is_final())
       .def(py::init(&make_worker), py::arg("settings"), py::arg("token"), py::arg("output_dir"),
-           py::arg("endpoint_override") = "")
+           py::arg("endpoint_override") = "", py::arg("frozen_parameters") = py::none())
       .def("preflight", [](Worker& w) { released([&] { w.preflight(); }); })
       .def("preflight_result", &preflight_result)
       .def("submit", &submit, py::arg("directory"), py::arg("revision") = "",

@@ -87,8 +87,9 @@ Result<LfsObject> hash_file(const LfsFile& file, Progress& progress, std::vector
     if (stop.stop_requested()) return make_error(ErrorKind::kCancelled, "cancelled");
     auto got = reader.read(std::span(buffer));
     if (!got.ok()) return with_context(std::move(got).error(), "hashing " + file.path);
-    if (*got == 0)
+    if (*got == 0) {
       return LfsObject{file.path, hasher.finish(), file.source.size(), pieces.finish()};
+    }
     hasher.update({buffer.data(), *got});
     pieces.update({buffer.data(), *got});
     progress.bytes_hashed += *got;

@@ -140,9 +140,26 @@ Status withhold_tokens(Snapshot& snapshot, JobRecord& record, SecretScan policy,
   return {};
 }
 
-Result<CommitPlan> fix_and_plan(Snapshot snapshot, JobRecord& record, const Settings& settings,
-                                const Target& target, const JobContext& context, Progress& progress,
-                                const std::stop_token& stop) {
+// Everything about a revision that is decided before its weights are read.
+struct PlannedRevision {
+  CommitPlan plan;
+  std::optional<PublishedWeights> before;  // what the shards were laid out by
+  std::vector<PlacedShard> placed;
+};
+
+std::optional<PublishedWeights> weights_before(const Snapshot& snapshot, const JobRecord& record,
+                                               const Settings& settings,
+                                               const JobContext& context) {
+  const bool matters = settings.frozen_tensors == FrozenTensors::kShare &&
+                       std::any_of(snapshot.entries.begin(), snapshot.entries.end(),
+                                   [](const Entry& entry) { return may_keep_apart(entry); });
+  if (!matters) return std::nullopt;
+  return context.weights->take(record.id);
+}
+
+Result<PlannedRevision> fix_and_plan(Snapshot snapshot, JobRecord& record, const Settings& settings,
+                                     const Target& target, const JobContext& context,
+                                     Progress& progress, const std::stop_token& stop) {
   record.fixes = {contents_report(record)};
   record.warnings.clear();
   const FixContext fix = fix_context(record, settings, target, context);
@@ -154,13 +171,19 @@ Result<CommitPlan> fix_and_plan(Snapshot snapshot, JobRecord& record, const Sett
   }
   HUBREV_CHECK(
       withhold_tokens(fixed.snapshot, record, settings.secret_scan, *context.connection, stop));
-  HUBREV_TRY(ShardedSnapshot sharded,
-             apply_virtual_shards(std::move(fixed.snapshot), settings.max_shard_size));
+  PlannedRevision planned;
+  planned.before = weights_before(fixed.snapshot, record, settings, context);
+  const ShardRules rules{settings.max_shard_size, kMinBytesApart,
+                         planned.before ? &*planned.before : nullptr};
+  HUBREV_TRY(ShardedSnapshot sharded, apply_virtual_shards(std::move(fixed.snapshot), rules));
   take_reports(record, std::move(sharded.reports), std::move(sharded.warnings));
   for (const std::string& warning : record.warnings) {
     context.log->write(LogLevel::kWarning, record.revision + ": " + warning);
   }
-  return make_plan(sharded.snapshot);
+  HUBREV_TRY(planned.plan, make_plan(sharded.snapshot));
+  planned.placed = std::move(sharded.placed);
+  want_digests(planned.plan.lfs_files, planned.placed);
+  return planned;
 }
 
 void count_bytes(const CommitPlan& plan, JobRecord& record, Progress& progress) {
@@ -251,8 +274,9 @@ Status publish(const Snapshot& snapshot, JobRecord& record, const Settings& sett
              context.connection->prepare(settings, record.revision, noting_retry(context, progress),
                                          stop));
   record.repo_id = target.repo_id;
-  HUBREV_TRY(CommitPlan plan,
+  HUBREV_TRY(PlannedRevision planned,
              fix_and_plan(snapshot, record, settings, target, context, progress, stop));
+  CommitPlan& plan = planned.plan;
   count_bytes(plan, record, progress);
 
   HUBREV_CHECK(enter(JobState::kUploading, record, context));
@@ -274,7 +298,12 @@ Status publish(const Snapshot& snapshot, JobRecord& record, const Settings& sett
   HUBREV_TRY(const GitId commit, commit_and_push(std::move(plan), objects, record, settings, target,
                                                  context, progress, stop));
   HUBREV_CHECK(enter(JobState::kConfirming, record, context));
-  return confirm(commit, target, context, progress, stop);
+  HUBREV_CHECK(confirm(commit, target, context, progress, stop));
+  if (planned.before) {
+    context.weights->remember(
+        published(*planned.before, record.id, record.revision, planned.placed, objects));
+  }
+  return {};
 }
 
 // The revision is there, whatever becomes of the snapshot; the next start frees it again.

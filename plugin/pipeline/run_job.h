@@ -7,6 +7,7 @@
 #include "plugin/base/log.h"
 #include "plugin/base/pool.h"
 #include "plugin/pipeline/connection.h"
+#include "plugin/pipeline/weights_memory.h"
 #include "plugin/spool/spool.h"
 #include "plugin/types/job_record.h"
 #include "plugin/types/progress.h"
@@ -17,6 +18,7 @@ namespace hubrev {
 struct JobContext {
   Spool* spool = nullptr;
   Connection* connection = nullptr;
+  WeightsMemory* weights = nullptr;
   ThreadPool* files = nullptr;  // hashing and uploading; never the pool that calls run_job
   Clock* clock = nullptr;
   Log* log = nullptr;

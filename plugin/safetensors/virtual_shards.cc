@@ -5,21 +5,21 @@
 #include <set>
 #include <utility>
 
+#include "plugin/safetensors/shard.h"
 #include "plugin/safetensors/weight_sets.h"
 
 namespace hubrev {
 namespace {
-
-struct Shard {
-  Source source;
-  std::vector<std::string> tensors;
-};
 
 // One set of weights on its way to its new shards.
 struct Resharding {
   std::vector<Shard> shards;
   std::uint64_t total_size = 0;  // of all tensors, in bytes
   bool changed = false;          // whether a file was split
+  bool above_limit = false;      // whether a file was too large
+  std::size_t tensors_apart = 0;
+  std::uint64_t bytes_apart = 0;
+  std::string compared_to;  // the revision that the tensors apart are as in; "" if frozen
 };
 
 std::string bytes(std::uint64_t count) {
@@ -36,56 +36,56 @@ std::string shard_path(const std::string& stem, std::size_t number, std::size_t 
   return stem + suffix + std::string(kSafetensorsSuffix);
 }
 
-std::vector<std::string> names_of(const std::vector<Tensor>& tensors) {
-  std::vector<std::string> names;
-  names.reserve(tensors.size());
-  for (const Tensor& tensor : tensors) names.push_back(tensor.name);
-  return names;
+// All tensors in the order of their data.
+bool is_whole(const TensorGroup& group, const Header& header) {
+  if (group.size() != header.tensors.size()) return false;
+  return std::is_sorted(group.begin(), group.end());
 }
 
-// Cuts one file where the next tensor would take a shard above the limit. The data of a run of
-// tensors is one range of the file, since read_header() found no holes.
-std::vector<Shard> split(const Entry& entry, const Header& header, std::uint64_t limit,
-                         std::vector<std::string>& warnings) {
+void warn_of_size(const Shard& shard, std::uint64_t limit, std::vector<std::string>& warnings) {
+  if (shard.source.size() <= limit) return;
+  warnings.push_back(shard.placed.file + ": tensor " + quote_name(shard.placed.tensors[0]) + " (" +
+                     bytes(shard.placed.pieces[1]) + ") cannot be split; its shard of " +
+                     bytes(shard.source.size()) + " stays above " + limit_text(limit));
+}
+
+Status reshard_file(const Entry& entry, const ShardRules& rules, Resharding& result,
+                    std::vector<std::string>& warnings) {
+  HUBREV_TRY(const Header header, read_header_of(entry));
+  if (!header.tensors.empty()) result.total_size += header.tensors.back().end;
+  const ShardLayout layout = lay_out(entry.path, entry.source.size(), header, rules);
+  const bool above_limit = entry.source.size() > rules.max_shard_size;
+  const bool is_file =
+      layout.shards.empty() || (layout.shards.size() == 1 && is_whole(layout.shards[0], header));
   std::vector<Shard> shards;
-  const std::vector<Tensor>& tensors = header.tensors;
-  for (std::size_t next = 0; next < tensors.size();) {
-    const Tensor& first = tensors[next];
-    HeaderWriter writer(header.metadata);
-    Shard shard;
-    writer.add(first);
-    do {
-      shard.tensors.push_back(tensors[next++].name);
-    } while (next < tensors.size() && writer.add(tensors[next], limit));
-    if (writer.file_size() > limit) {
-      warnings.push_back(entry.path + ": tensor " + quote_name(first.name) + " (" +
-                         bytes(first.end - first.begin) + ") cannot be split; its shard of " +
-                         bytes(writer.file_size()) + " stays above " + limit_text(limit));
+  if (above_limit || !is_file) {
+    for (const TensorGroup& group : layout.shards) {
+      shards.push_back(make_shard(entry, header, group));
+      warn_of_size(shards.back(), rules.max_shard_size, warnings);
     }
-    const std::uint64_t length = tensors[next - 1].end - first.begin;
-    shard.source =
-        Source::concatenate({Source::from_bytes(writer.finish()),
-                             entry.source.subrange(header.data_offset + first.begin, length)});
-    shards.push_back(std::move(shard));
   }
-  return shards;
+  // A file that one shard could only copy stays as it is.
+  const bool helps =
+      shards.size() > 1 || (shards.size() == 1 && shards[0].source.size() <= rules.max_shard_size);
+  if (!helps) {
+    shards.clear();
+    shards.push_back(whole_file(entry, header));
+  } else {
+    result.changed = true;
+    result.above_limit = result.above_limit || above_limit;
+    result.tensors_apart += layout.tensors_apart;
+    result.bytes_apart += layout.bytes_apart;
+    if (layout.tensors_apart > 0) result.compared_to = layout.compared_to;
+  }
+  std::move(shards.begin(), shards.end(), std::back_inserter(result.shards));
+  return {};
 }
 
-Result<Resharding> reshard(const Snapshot& snapshot, const WeightSet& set, std::uint64_t limit,
+Result<Resharding> reshard(const Snapshot& snapshot, const WeightSet& set, const ShardRules& rules,
                            std::vector<std::string>& warnings) {
   Resharding result;
   for (const std::string& path : set.files) {
-    const Entry& entry = *find_entry(snapshot, path);
-    HUBREV_TRY(const Header header, read_header_of(entry));
-    if (!header.tensors.empty()) result.total_size += header.tensors.back().end;
-    std::vector<Shard> shards;
-    if (entry.source.size() > limit) shards = split(entry, header, limit, warnings);
-    // A file that one shard could only copy stays as it is.
-    const bool helps =
-        shards.size() > 1 || (shards.size() == 1 && shards[0].source.size() <= limit);
-    if (!helps) shards = {{entry.source, names_of(header.tensors)}};
-    result.changed = result.changed || helps;
-    std::move(shards.begin(), shards.end(), std::back_inserter(result.shards));
+    HUBREV_CHECK(reshard_file(*find_entry(snapshot, path), rules, result, warnings));
   }
   return result;
 }
@@ -102,7 +102,7 @@ Status add_new(Snapshot& snapshot, Entry entry) {
 
 // Puts the shards and their index in the place of the set's files. Returns the new paths.
 Result<std::vector<std::string>> replace_files(Snapshot& snapshot, const WeightSet& set,
-                                               Resharding resharding) {
+                                               Resharding& resharding) {
   const std::string index_path = set.stem + std::string(kSafetensorsIndexSuffix);
   for (const std::string& path : set.files) remove_entry(snapshot, path);
   if (set.index) remove_entry(snapshot, index_path);
@@ -116,13 +116,13 @@ Result<std::vector<std::string>> replace_files(Snapshot& snapshot, const WeightS
   const std::size_t count = resharding.shards.size();
   for (std::size_t i = 0; i < count; ++i) {
     Shard& shard = resharding.shards[i];
-    paths.push_back(shard_path(set.stem, i + 1, count));
+    shard.placed.path = shard_path(set.stem, i + 1, count);
+    paths.push_back(shard.placed.path);
     const std::string name = paths.back().substr(folder_of(paths.back()).size());
-    for (std::string& tensor : shard.tensors) {
-      const auto [at, added] = index.weight_map.emplace(std::move(tensor), name);
-      if (added) continue;
+    for (const std::string& tensor : shard.placed.tensors) {
+      if (index.weight_map.emplace(tensor, name).second) continue;
       return make_error(ErrorKind::kInvalidInput,
-                        "tensor " + quote_name(at->first) + " is in two files of " + index_path);
+                        "tensor " + quote_name(tensor) + " is in two files of " + index_path);
     }
     HUBREV_CHECK(add_new(snapshot, {paths.back(), std::move(shard.source)}));
   }
@@ -131,19 +131,35 @@ Result<std::vector<std::string>> replace_files(Snapshot& snapshot, const WeightS
   return paths;
 }
 
-Status shard_set(const WeightSet& set, std::uint64_t limit, ShardedSnapshot& out) {
-  HUBREV_TRY(Resharding resharding, reshard(out.snapshot, set, limit, out.warnings));
-  if (!resharding.changed) return {};
-  const std::size_t count = resharding.shards.size();
-  HUBREV_TRY(std::vector<std::string> paths,
-             replace_files(out.snapshot, set, std::move(resharding)));
+FixReport report_of(const WeightSet& set, const Resharding& resharding, std::uint64_t limit,
+                    std::vector<std::string> paths) {
   FixReport report;
   report.name = "shards";
   report.outcome = FixOutcome::kApplied;
   report.detail = set.stem + std::string(kSafetensorsSuffix) + " is published as " +
-                  std::to_string(count) + " shards, split at " + limit_text(limit);
+                  std::to_string(resharding.shards.size()) + " shards";
+  if (resharding.above_limit) report.detail += ", split at " + limit_text(limit);
+  if (resharding.tensors_apart > 0) {
+    report.detail +=
+        ", " + std::to_string(resharding.tensors_apart) + " tensors (" +
+        bytes(resharding.bytes_apart) + ") apart that " +
+        (resharding.compared_to.empty() ? "are frozen in training"
+                                        : "have not changed since " + resharding.compared_to);
+  }
   report.files = std::move(paths);
-  out.reports.push_back(std::move(report));
+  return report;
+}
+
+Status shard_set(const WeightSet& set, const ShardRules& rules, ShardedSnapshot& out) {
+  HUBREV_TRY(Resharding resharding, reshard(out.snapshot, set, rules, out.warnings));
+  if (resharding.changed) {
+    HUBREV_TRY(std::vector<std::string> paths, replace_files(out.snapshot, set, resharding));
+    out.reports.push_back(report_of(set, resharding, rules.max_shard_size, std::move(paths)));
+  }
+  for (Shard& shard : resharding.shards) {
+    if (!resharding.changed) shard.placed.path = shard.placed.file;
+    if (rules.before != nullptr) out.placed.push_back(std::move(shard.placed));
+  }
   return {};
 }
 
@@ -157,30 +173,46 @@ std::vector<std::string> files_above(const Snapshot& snapshot, std::uint64_t lim
   return paths;
 }
 
+// The sets with a file that is too large, or large enough for parts of it to be kept apart.
+Result<std::vector<WeightSet>> sets_to_look_at(const Snapshot& snapshot, const ShardRules& rules) {
+  std::uint64_t limit = rules.max_shard_size;
+  if (rules.before != nullptr) limit = std::min(limit, rules.min_apart);
+  const std::vector<std::string> large = files_above(snapshot, limit);
+  if (large.empty()) return std::vector<WeightSet>();
+  HUBREV_TRY(std::vector<WeightSet> sets, find_weight_sets(snapshot));
+  std::erase_if(sets, [&](const WeightSet& set) {
+    return std::none_of(set.files.begin(), set.files.end(), [&](const std::string& path) {
+      return std::binary_search(large.begin(), large.end(), path);
+    });
+  });
+  return sets;
+}
+
 }  // namespace
 
-Result<ShardedSnapshot> apply_virtual_shards(Snapshot snapshot, std::uint64_t max_shard_size) {
+bool may_keep_apart(const Entry& entry) {
+  return entry.path.ends_with(kSafetensorsSuffix) && entry.source.size() >= kMinBytesApart;
+}
+
+Result<ShardedSnapshot> apply_virtual_shards(Snapshot snapshot, const ShardRules& rules) {
   ShardedSnapshot out;
   out.snapshot = std::move(snapshot);
-  const std::vector<std::string> large = files_above(out.snapshot, max_shard_size);
-  if (!large.empty()) {
-    std::set<std::string> unsplit(large.begin(), large.end());
-    HUBREV_TRY(const std::vector<WeightSet> sets, find_weight_sets(out.snapshot));
-    for (const WeightSet& set : sets) {
-      const auto claimed = std::count_if(set.files.begin(), set.files.end(),
-                                         [&](const auto& path) { return unsplit.erase(path) > 0; });
-      if (claimed > 0) HUBREV_CHECK(shard_set(set, max_shard_size, out));
-    }
-    for (const std::string& path : unsplit) {
-      out.warnings.push_back(path + " is above " + limit_text(max_shard_size) +
-                             " and stays whole: only model weights are loaded through an index");
-    }
+  const std::vector<std::string> large = files_above(out.snapshot, rules.max_shard_size);
+  std::set<std::string> unsplit(large.begin(), large.end());
+  HUBREV_TRY(const std::vector<WeightSet> sets, sets_to_look_at(out.snapshot, rules));
+  for (const WeightSet& set : sets) {
+    HUBREV_CHECK(shard_set(set, rules, out));
+    for (const std::string& path : set.files) unsplit.erase(path);
+  }
+  for (const std::string& path : unsplit) {
+    out.warnings.push_back(path + " is above " + limit_text(rules.max_shard_size) +
+                           " and stays whole: only model weights are loaded through an index");
   }
   if (out.reports.empty()) {
     const std::string detail =
         large.empty() ? "no safetensors file is above " : "nothing can be split that is above ";
     out.reports.push_back(
-        {"shards", FixOutcome::kUnchanged, detail + limit_text(max_shard_size), {}});
+        {"shards", FixOutcome::kUnchanged, detail + limit_text(rules.max_shard_size), {}});
   }
   return out;
 }

@@ -195,8 +195,10 @@ Status Spool::free_snapshot(const std::string& job_id) {
   const std::string files = files_directory(job_id);
   const std::string progress = progress_path(job_folder(state_->root, job_id));
   // The folder that stands for the snapshot goes last, so that who is killed here resumes.
-  for (const std::string& path : {pack_path(files), card_path(job_id), work_directory(job_id),
-                                  progress, progress + kTemporarySuffix, files}) {
+  const std::string weights = weights_path(job_id);
+  for (const std::string& path :
+       {pack_path(files), card_path(job_id), work_directory(job_id), weights,
+        weights + kTemporarySuffix, progress, progress + kTemporarySuffix, files}) {
     HUBREV_CHECK(remove_tree(path));
   }
   return {};
@@ -208,6 +210,14 @@ std::string Spool::files_directory(const std::string& job_id) const {
 
 std::string Spool::card_path(const std::string& job_id) const {
   return job_folder(state_->root, job_id) + "/card.md";
+}
+
+std::string Spool::weights_path() const {
+  return state_->root + "/weights.json";
+}
+
+std::string Spool::weights_path(const std::string& job_id) const {
+  return job_folder(state_->root, job_id) + "/weights.json";
 }
 
 std::string Spool::work_directory(const std::string& job_id) const {

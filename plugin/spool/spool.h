@@ -4,11 +4,13 @@
 //
 //   <root>/lock                held by the one process that owns the spool
 //   <root>/worker.log
+//   <root>/weights.json        what is remembered of the weights published last
 //   <root>/tmp-<job id>/       being submitted; removed by the next owner if its process dies
 //   <root>/<job id>/job.json   the record; a folder without it is no job
 //   <root>/<job id>/files/     the frozen checkpoint; without it the job has no snapshot
 //   <root>/<job id>/files.small  its small files, one after the other
 //   <root>/<job id>/card.md    the trainer's model card, frozen with it
+//   <root>/<job id>/weights.json  weights.json of the root as the job found it
 //   <root>/<job id>/git/       scratch of the worker
 //   <root>/<job id>/cancel     present when somebody asked to cancel
 //   <root>/<job id>/progress.json  how far the push is, for other processes to show
@@ -67,6 +69,8 @@ class Spool {
 
   std::string files_directory(const std::string& job_id) const;
   std::string card_path(const std::string& job_id) const;       // the file may not exist
+  std::string weights_path() const;                             // may not exist, too
+  std::string weights_path(const std::string& job_id) const;    // may not exist, too
   std::string work_directory(const std::string& job_id) const;  // not created; may not exist
 
  private:

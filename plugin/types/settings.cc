@@ -265,6 +265,8 @@ Result<Settings> parse_settings(const json& partial) {
   s.card = choice<CardPolicy>(all, "card",
                               {{"complete", CardPolicy::kComplete}, {"off", CardPolicy::kOff}});
   HUBREV_TRY(s.max_shard_size, parse_size(all, "max_shard_size", 1024, "4.5GB"));
+  s.frozen_tensors = choice<FrozenTensors>(
+      all, "frozen_tensors", {{"share", FrozenTensors::kShare}, {"off", FrozenTensors::kOff}});
   s.secret_scan = choice<SecretScan>(all, "secret_scan",
                                      {{"withhold", SecretScan::kWithhold},
                                       {"fail", SecretScan::kFail},

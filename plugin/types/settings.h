@@ -21,6 +21,7 @@ enum class EosPolicy { kAlign, kReplace, kOff };
 enum class UseCachePolicy { kRestore, kOff };
 enum class CardPolicy { kComplete, kOff };
 enum class ExistingRevision { kVerify, kOverwrite, kSuffix };
+enum class FrozenTensors { kShare, kOff };
 enum class SecretScan { kWithhold, kFail, kOff };
 enum class WhenFull { kSkipNew, kDropOldest, kNewestOnly, kWait };
 
@@ -40,6 +41,7 @@ struct Settings {
   UseCachePolicy use_cache = UseCachePolicy::kRestore;
   CardPolicy card = CardPolicy::kComplete;
   std::uint64_t max_shard_size = 0;  // bytes
+  FrozenTensors frozen_tensors = FrozenTensors::kShare;
   SecretScan secret_scan = SecretScan::kWithhold;
   std::vector<std::string> tags;
   std::vector<std::string> datasets;

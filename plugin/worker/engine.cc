@@ -29,6 +29,7 @@ Engine::Engine(Settings settings, nlohmann::json effective, std::string output_d
       spool_(std::move(spool)),
       http_(make_http(settings_, &log_)),
       connection_(*http_, make_retry(settings_, &log_), std::move(token)),
+      weights_(spool_, log_),
       jobs_(settings_.max_pushes_per_hour),
       files_(settings_.concurrency, settings_.priority),
       lanes_(kLanes, settings_.priority) {
@@ -41,8 +42,9 @@ Engine::~Engine() {
   close(std::chrono::milliseconds(0));
 }
 
-Status Engine::start(SpoolContents contents, const std::string& endpoint_override) {
+Status Engine::start(SpoolContents contents, const WorkerOptions& options) {
   HUBREV_CHECK(log_.open(spool_.root() + "/worker.log"));
+  if (options.frozen_parameters) weights_.set_frozen(*options.frozen_parameters);
   for (const std::string& problem : contents.problems) log_.write(LogLevel::kError, problem);
   std::map<std::string, std::string> newest;  // branch -> id of its last frozen job
   for (const JobRecord& record : contents.records) {
@@ -51,7 +53,7 @@ Status Engine::start(SpoolContents contents, const std::string& endpoint_overrid
   for (JobRecord& record : contents.records) {
     const auto last = newest.find(JobTable::branch_key(record));
     const bool has_successor = last != newest.end() && last->second > record.id;
-    take_up(std::move(record), has_successor, endpoint_override);
+    take_up(std::move(record), has_successor, options.endpoint_override);
   }
   freeze_skipped();
   pump();
@@ -118,6 +120,7 @@ void Engine::run_next() {
 Status Engine::run(RunningJob& job) {
   const JobContext context{&spool_,
                            &connection_,
+                           &weights_,
                            &files_,
                            &system_clock(),
                            &log_,

@@ -15,6 +15,7 @@
 #include "plugin/base/log.h"
 #include "plugin/base/pool.h"
 #include "plugin/pipeline/connection.h"
+#include "plugin/pipeline/weights_memory.h"
 #include "plugin/spool/spool.h"
 #include "plugin/worker/job_table.h"
 #include "plugin/worker/worker.h"
@@ -31,7 +32,7 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   // Opens the log, sorts out what an earlier process left, starts the threads. Once, first of all.
-  Status start(SpoolContents contents, const std::string& endpoint_override);
+  Status start(SpoolContents contents, const WorkerOptions& options);
 
   Result<std::string> submit(const Submission& submission);  // submit.cc
   void preflight();
@@ -90,6 +91,7 @@ class Engine {
   Spool spool_;
   std::unique_ptr<HttpClient> http_;
   Connection connection_;
+  WeightsMemory weights_;
   JobTable jobs_;
   std::mutex submit_mutex_;  // one submit at a time; guards refusing_
   bool refusing_ = false;

@@ -51,7 +51,7 @@ Result<std::unique_ptr<Worker>> Worker::create(WorkerOptions options) {
   HUBREV_TRY(SpoolContents contents, read_spool(root));
   auto engine = std::make_unique<Engine>(std::move(settings), std::move(effective), output_dir,
                                          std::move(spool), std::move(options.token));
-  HUBREV_CHECK(engine->start(std::move(contents), options.endpoint_override));
+  HUBREV_CHECK(engine->start(std::move(contents), options));
   return std::unique_ptr<Worker>(new Worker(std::move(engine)));
 }
 

@@ -15,10 +15,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "plugin/base/result.h"
@@ -38,6 +40,8 @@ struct WorkerOptions {
   // Where jobs of earlier processes go now, "" for where they were meant to go: a Hub may have
   // moved (a local one has another port each time), its repositories have not.
   std::string endpoint_override;
+  // Names of parameters that the training to come leaves as they are; none given: not known.
+  std::optional<std::set<std::string, std::less<>>> frozen_parameters = {};
 };
 
 struct Submission {

@@ -1,8 +1,10 @@
 // A folder of safetensors files and indexes: sections are files, those named "*.safetensors" hold
-// the JSON of a header, whose data is made here. The section "limit" is max_shard_size.
+// the JSON of a header, whose data is made here. The section "limit" is max_shard_size, "weights"
+// what is remembered of an earlier revision.
 
 #include <algorithm>
 #include <charconv>
+#include <numeric>
 #include <set>
 #include <tuple>
 
@@ -62,18 +64,44 @@ Tensors tensors_of(const Snapshot& snapshot) {
   return tensors;
 }
 
-// Nothing changes but names and sizes; a second time nothing changes at all.
-void check_shards(const Snapshot& before, const ShardedSnapshot& after, std::uint64_t limit) {
+// Nothing changes but names and sizes.
+void check_shards(const Snapshot& before, const ShardedSnapshot& after) {
   HUBREV_REQUIRE(tensors_of(before) == tensors_of(after.snapshot), "tensors differ");
   if (check_weights(before).ok()) {
     const Status still = check_weights(after.snapshot);
     HUBREV_REQUIRE(still.ok(), still.error().message);
   }
   for (const std::string& warning : after.warnings) require_shown(warning);
-  const auto again = apply_virtual_shards(after.snapshot, limit);
+}
+
+// A second time nothing changes at all.
+void check_again(const ShardedSnapshot& sharded, std::uint64_t limit) {
+  const auto again = apply_virtual_shards(sharded.snapshot, {limit});
   HUBREV_REQUIRE(again.ok(), again.error().message);
-  HUBREV_REQUIRE(testing::contents_of(again->snapshot) == testing::contents_of(after.snapshot),
+  HUBREV_REQUIRE(testing::contents_of(again->snapshot) == testing::contents_of(sharded.snapshot),
                  "sharding is not idempotent");
+}
+
+void check_pieces(const ShardedSnapshot& sharded) {
+  for (const PlacedShard& shard : sharded.placed) {
+    const Entry* entry = find_entry(sharded.snapshot, shard.path);
+    HUBREV_REQUIRE(entry != nullptr, "a shard is not there");
+    HUBREV_REQUIRE(shard.pieces.size() == shard.tensors.size() + 1, "not a piece per tensor");
+    const auto total = std::accumulate(shard.pieces.begin(), shard.pieces.end(), std::uint64_t{0});
+    HUBREV_REQUIRE(total == entry->source.size(), "the pieces are not the file");
+  }
+}
+
+// Whatever an earlier revision is said to have been, the same tensors are published.
+void check_memory(const Snapshot& snapshot, std::uint64_t limit, const std::string& text) {
+  const auto before = published_weights_from_text(text);
+  if (!before.ok()) return require_error(before.error(), ErrorKind::kCorrupt);
+  HUBREV_REQUIRE(published_weights_from_text(to_text(*before)).ok(), "it is not read again");
+  constexpr std::uint64_t kMinApart = 16;
+  const auto sharded = apply_virtual_shards(snapshot, {limit, kMinApart, &*before});
+  if (!sharded.ok()) return require_error(sharded.error(), ErrorKind::kInvalidInput);
+  check_shards(snapshot, *sharded);
+  check_pieces(*sharded);
 }
 
 }  // namespace
@@ -85,12 +113,14 @@ HUBREV_FUZZ(input) {
   if (const Status complete = check_weights(snapshot); !complete.ok()) {
     require_error(complete.error(), ErrorKind::kInvalidInput);
   }
-  const auto sharded = apply_virtual_shards(snapshot, limit);
+  const auto sharded = apply_virtual_shards(snapshot, {limit});
   if (sharded.ok()) {
-    check_shards(snapshot, *sharded, limit);
+    check_shards(snapshot, *sharded);
+    check_again(*sharded, limit);
   } else {
     require_error(sharded.error(), ErrorKind::kInvalidInput);
   }
+  check_memory(snapshot, limit, section(sections, "weights"));
 }
 
 }  // namespace hubrev::fuzz

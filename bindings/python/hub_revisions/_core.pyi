@@ -122,11 +122,17 @@ class Worker:
     """
 
     def __init__(
-        self, settings: str, token: str, output_dir: str, endpoint_override: str = ""
+        self,
+        settings: str,
+        token: str,
+        output_dir: str,
+        endpoint_override: str = "",
+        frozen_parameters: list[str] | None = None,
     ) -> None:
         """Open the spool, resume what an earlier process left, start the threads.
 
         Jobs of earlier processes go to `endpoint_override`, or where they were meant to go if "".
+        `frozen_parameters`, where known, are those that the training to come leaves as they are.
         """
 
     def preflight(self) -> None:

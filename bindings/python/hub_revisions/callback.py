@@ -22,6 +22,7 @@ from .checkpoint import (
     eos_token_id_of,
     find_checkpoint,
     find_checkpoints,
+    frozen_parameters_of,
     metrics_at,
     numbers_of,
     saved_at,
@@ -100,6 +101,7 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         self._missed: list[dict[str, Any]] = []  # what could not be handed over yet
         self._waited_ms: dict[str, float] = {}  # by job
         self._metrics: tuple[int, dict[str, float]] = (-1, {})  # of the step evaluated last
+        self._frozen: list[str] | None = None  # parameters that this training leaves as they are
         self._handled: dict[Path, int] = {}  # checkpoint folder -> when it was saved
 
     def __getstate__(self) -> dict[str, Any]:
@@ -165,6 +167,7 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         self._pusher = None
         self._missed = []
         self._waited_ms = {}
+        self._frozen = frozen_parameters_of(kwargs.get("model"))
         self._open(args)
 
     @_guarded
@@ -259,6 +262,7 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
             token=self._token,
             training_args=args,
             on_outcome=self._on_outcome,
+            frozen_parameters=self._frozen,
             **self._settings,
         )
         self._pusher = pusher

@@ -154,3 +154,16 @@ def eos_token_id_of(processing_class: Any) -> int | None:
         if isinstance(value, int) and not isinstance(value, bool):
             return value
     return None
+
+
+def frozen_parameters_of(model: Any) -> list[str] | None:
+    """The parameters that training leaves as they are, named as in a checkpoint's files.
+
+    None of them if it leaves all as they are; None if there is no model to ask.
+    """
+    while (inner := getattr(model, "_orig_mod", getattr(model, "module", None))) is not None:
+        model = inner  # of torch.compile, and of what distributes a model
+    if not hasattr(model, "named_parameters"):
+        return None
+    trained = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
+    return [name for name in trained if not trained[name]] if any(trained.values()) else []

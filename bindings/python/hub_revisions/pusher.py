@@ -6,7 +6,7 @@ import atexit
 import logging
 import os
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,9 @@ class RevisionPusher:
     dictionary), `training_args` and the environment. Any thread may call any method. In a forked
     child each raises `ConfigError`, but `close`, which does nothing there. `on_outcome` is told of
     each job that has ended, on a thread of its own: a function that takes its `JobRecord`, or what
-    the setting of that name may be.
+    the setting of that name may be. `frozen_parameters` names weights that training leaves as they
+    are, as far as that is known: they are sent once, where it is otherwise seen from the second
+    revision on; see the setting `frozen_tensors`.
 
     Left as a context manager without an error, it waits for the pushes, chooses (see `choose`) and
     closes.
@@ -55,6 +57,7 @@ class RevisionPusher:
         token: str | None = None,
         training_args: Any = None,
         on_outcome: OnOutcome = None,
+        frozen_parameters: Sequence[str] | None = None,
         **settings: Any,
     ) -> None:
         self.output_dir = Path(output_dir).absolute()
@@ -79,7 +82,11 @@ class RevisionPusher:
         said = self.settings.origins["endpoint"] in ("keyword argument", "HF_ENDPOINT")
         endpoint = self.settings["endpoint"] if said else ""
         self._worker: _core.Worker | None = _core.Worker(
-            self.settings.to_json(), self.token.value, str(self.output_dir), endpoint
+            self.settings.to_json(),
+            self.token.value,
+            str(self.output_dir),
+            endpoint,
+            None if frozen_parameters is None else list(frozen_parameters),
         )
         # The worker outlives training where a process ends without closing it. Waiting for pushes
         # then would look like a hang; in a search there is no other end to wait at.

@@ -75,7 +75,7 @@ TEST(ShardSizes, ReadsRangesOfTheFrozenFile) {
   snapshot.root = dir.path().string();
   snapshot.frozen = {{"model.safetensors", FreezeMethod::kHardLink, {1, file.size(), 2}}};
   put_entry(snapshot, {"model.safetensors", Source::from_file(path, file.size())});
-  const auto sharded = apply_virtual_shards(snapshot, 4096);
+  const auto sharded = apply_virtual_shards(snapshot, {4096});
   ASSERT_TRUE(sharded.ok()) << sharded.error().message;
   const Files out = contents_of(sharded->snapshot);
   EXPECT_EQ(out.size(), 4u);
@@ -95,7 +95,7 @@ TEST(ShardSizes, CountsBeyondFourGigabytes) {
   std::ofstream(path, std::ios::binary | std::ios::app) << "tail";
   Snapshot snapshot;
   put_entry(snapshot, {"model.safetensors", Source::from_file(path, header.size() + kSize + 4)});
-  const auto sharded = apply_virtual_shards(snapshot, header.size() + kSize);
+  const auto sharded = apply_virtual_shards(snapshot, {header.size() + kSize});
   ASSERT_TRUE(sharded.ok()) << sharded.error().message;
   EXPECT_THAT(sharded->warnings, IsEmpty());
   const Entry* first = find_entry(sharded->snapshot, "model-00001-of-00002.safetensors");

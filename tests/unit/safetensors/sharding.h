@@ -17,7 +17,7 @@ using Files = std::map<std::string, std::string>;  // bytes by path
 
 // apply_virtual_shards(), which must succeed.
 inline ShardedSnapshot shard(const Files& files, std::uint64_t limit) {
-  auto sharded = apply_virtual_shards(make_snapshot(files), limit);
+  auto sharded = apply_virtual_shards(make_snapshot(files), {limit});
   EXPECT_TRUE(sharded.ok()) << sharded.error().message;
   return sharded.ok() ? std::move(sharded).value() : ShardedSnapshot{};
 }

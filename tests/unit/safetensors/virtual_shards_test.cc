@@ -24,7 +24,7 @@ using testing::shard;
 using testing::tensors_of;
 
 std::string error_of(const Files& files, std::uint64_t limit) {
-  const auto sharded = apply_virtual_shards(make_snapshot(files), limit);
+  const auto sharded = apply_virtual_shards(make_snapshot(files), {limit});
   if (sharded.ok()) return "no error";
   EXPECT_EQ(sharded.error().kind, ErrorKind::kInvalidInput);
   return sharded.error().message;

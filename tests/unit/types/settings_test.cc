@@ -28,6 +28,7 @@ TEST(Settings, DefaultsAreValidAndTyped) {
   EXPECT_EQ(s.use_cache, UseCachePolicy::kRestore);
   EXPECT_EQ(s.card, CardPolicy::kComplete);
   EXPECT_EQ(s.max_shard_size, 4'500'000'000u);
+  EXPECT_EQ(s.frozen_tensors, FrozenTensors::kShare);
   EXPECT_EQ(s.concurrency, 4u);
   EXPECT_EQ(s.priority, ThreadPriority::kLow);
   EXPECT_EQ(s.max_retries, 8);
@@ -37,18 +38,19 @@ TEST(Settings, DefaultsAreValidAndTyped) {
 }
 
 TEST(Settings, EveryKeyReachesItsField) {
-  const json given = {{"repo_id", "a/b"},        {"endpoint", "http://localhost:8080//"},
-                      {"provider", "git"},       {"private", true},
-                      {"revision", "run"},       {"revision_template", "x{step}"},
-                      {"exists", "suffix"},      {"offline", true},
-                      {"contents", "full"},      {"eos", "replace"},
-                      {"use_cache", "off"},      {"card", "off"},
-                      {"max_shard_size", 5'000}, {"tags", {"t1", "t2"}},
-                      {"datasets", {"d"}},       {"base_model", "org/base"},
-                      {"license", "mit"},        {"spool_dir", "/spool"},
-                      {"concurrency", 64},       {"priority", "normal"},
-                      {"max_retries", 0},        {"retry_max_delay", 0.5},
-                      {"connect_timeout", 0.25}, {"stall_timeout", 1}};
+  const json given = {{"repo_id", "a/b"},         {"endpoint", "http://localhost:8080//"},
+                      {"provider", "git"},        {"private", true},
+                      {"revision", "run"},        {"revision_template", "x{step}"},
+                      {"exists", "suffix"},       {"offline", true},
+                      {"contents", "full"},       {"eos", "replace"},
+                      {"use_cache", "off"},       {"card", "off"},
+                      {"max_shard_size", 5'000},  {"frozen_tensors", "off"},
+                      {"tags", {"t1", "t2"}},     {"datasets", {"d"}},
+                      {"base_model", "org/base"}, {"license", "mit"},
+                      {"spool_dir", "/spool"},    {"concurrency", 64},
+                      {"priority", "normal"},     {"max_retries", 0},
+                      {"retry_max_delay", 0.5},   {"connect_timeout", 0.25},
+                      {"stall_timeout", 1}};
   const auto parsed = parse_settings(given);
   ASSERT_TRUE(parsed.ok()) << parsed.error().message;
   const Settings& s = parsed.value();
@@ -65,6 +67,7 @@ TEST(Settings, EveryKeyReachesItsField) {
   EXPECT_EQ(s.use_cache, UseCachePolicy::kOff);
   EXPECT_EQ(s.card, CardPolicy::kOff);
   EXPECT_EQ(s.max_shard_size, 5'000u);
+  EXPECT_EQ(s.frozen_tensors, FrozenTensors::kOff);
   EXPECT_THAT(s.tags, ElementsAre("t1", "t2"));
   EXPECT_THAT(s.datasets, ElementsAre("d"));
   EXPECT_EQ(s.base_model, "org/base");
