@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+from child_process import until
+from holding_proxy import HoldingProxy
 from hub_revisions import ConfigError, HubRevisionCallback, RevisionPusher
 from hub_revisions.drain import finish
 from hub_revisions.local_hub import LocalHub
@@ -149,6 +152,35 @@ def test_retention_deletes_during_training(
         pusher.wait(pusher.submit(folder))
     assert finish(pusher, progress_bar=False)
     assert branches(hub, where["repo_id"]) == {"main", "step-000000001", "step-000000004"}
+
+
+def test_weights_that_a_push_may_refer_to_stay_until_it_has_ended(
+    hub: LocalHub, where: dict[str, Any], tmp_path: Path
+) -> None:
+    keep = {"keep_best": 1, "purge_lfs": True}
+    settings = dict(where, retention=keep, pick="eval_loss:min")
+    losses = {1: 0.1, 2: 0.9, 3: 0.8, 4: 0.7, 5: 0.6}
+    folders = {
+        step: write_checkpoint(
+            tmp_path / f"checkpoint-{step}", step=step, size=16 + step, eval_loss=loss
+        )
+        for step, loss in losses.items()
+    }
+    weights = hashlib.sha256((folders[3] / "model.safetensors").read_bytes()).hexdigest()
+    names = {step: f"step-{step:09d}" for step in losses}
+    with HoldingProxy(hub) as proxy:
+        hold = proxy.hold(f"PUT .*{weights}")
+        pusher = RevisionPusher(tmp_path, **settings | {"endpoint": proxy.endpoint})
+        pusher.wait(pusher.submit(folders[1]), timeout=60)
+        pusher.submit(folders[3])
+        hold.wait()
+        for step in (2, 4, 5):
+            pusher.wait(pusher.submit(folders[step]), timeout=60)
+        until(lambda: names[2] not in branches(hub, where["repo_id"]), "nothing is deleted")
+        assert branches(hub, where["repo_id"]) == {"main", *(names[step] for step in (1, 4, 5))}
+        hold.release()
+        assert finish(pusher, progress_bar=False)
+    assert branches(hub, where["repo_id"]) == {"main", names[1]}
 
 
 def test_retention_waits_for_evaluations(

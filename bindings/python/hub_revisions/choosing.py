@@ -173,12 +173,16 @@ class Choosing:
     def _needed(self) -> set[str]:
         """The revisions on their way to the repository, or from there to their evaluation."""
         needed = set(self._busy())
+        with self._changed:
+            pushed = dict(self._pushed)
+        if needed:
+            # Weights that did not change are sent no more: they are those of a revision that was
+            # the newest when the push began. Two are pushed at a time.
+            needed |= set(list(pushed.values())[-2:])
         if self.runner:
             unsettled: dict[str, bool] = {}
             for one in self.runner.status():
                 unsettled[one.commit] = unsettled.get(one.commit, False) or not one.recorded
-            with self._changed:
-                pushed = dict(self._pushed)
             # One that the runner does not know yet was added a moment ago.
             needed |= {name for commit, name in pushed.items() if unsettled.get(commit, True)}
         return needed
