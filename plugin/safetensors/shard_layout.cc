@@ -96,18 +96,34 @@ class Layout {
     return true;
   }
 
+  // As few shards as the limit allows, and of about the same size, since they are hashed and sent
+  // side by side.
   std::vector<TensorGroup> cut(const TensorGroup& group) const {
     if (group.empty()) return {};
     if (fits(group)) return {group};
+    std::vector<TensorGroup> few = cut_at(group, rules_.max_shard_size);
+    std::uint64_t bytes = 0;
+    for (const std::size_t i : group) bytes += size_of(header_.tensors[i]);
+    std::vector<TensorGroup> even = cut_at(group, bytes / few.size());
+    return even.size() == few.size() ? std::move(even) : std::move(few);
+  }
+
+  // Shards of at most the limit, each ended by the tensor that takes its data nearest to `wanted`.
+  std::vector<TensorGroup> cut_at(const TensorGroup& group, std::uint64_t wanted) const {
     std::vector<TensorGroup> shards;
     for (std::size_t next = 0; next < group.size();) {
       HeaderWriter writer(header_.metadata);
       writer.add(header_.tensors[group[next]]);  // a single tensor may be above the limit
+      std::uint64_t bytes = size_of(header_.tensors[group[next]]);
       TensorGroup& shard = shards.emplace_back();
-      do {
+      for (;;) {
         shard.push_back(group[next++]);
-      } while (next < group.size() &&
-               writer.add(header_.tensors[group[next]], rules_.max_shard_size));
+        if (next == group.size()) break;
+        const Tensor& tensor = header_.tensors[group[next]];
+        if (bytes + size_of(tensor) / 2 > wanted) break;
+        if (!writer.add(tensor, rules_.max_shard_size)) break;
+        bytes += size_of(tensor);
+      }
     }
     return shards;
   }

@@ -32,8 +32,8 @@ struct ShardLayout {
 //    server has them;
 //  - other unchanged tensors, if there are min_apart bytes of them: sent once more, then no more;
 //  - the rest.
-// The latter two in the order of their data, cut where the next tensor would take a shard above
-// max_shard_size. A file below that of which nothing is to be kept apart is one shard.
+// The latter two in the order of their data, cut into as few shards as max_shard_size allows, of
+// about the same size. A file below that of which nothing is to be kept apart is one shard.
 ShardLayout lay_out(const std::string& path, std::uint64_t file_size, const Header& header,
                     const ShardRules& rules);
 
