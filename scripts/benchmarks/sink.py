@@ -20,6 +20,7 @@ import re
 import socket
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 _OBJECT = re.compile(rb"PUT /([^/ ]+)/([^/ ]+)/objects/([0-9a-f]{64})/(\d+)\?\S* HTTP/1\.1")
@@ -43,7 +44,7 @@ class Sink:
         """Answer the requests of one connection until it ends."""
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         pending = b""
-        with connection:
+        with connection, suppress(ConnectionError):  # a push may be given up
             while head_and_rest := _read_head(connection, pending):
                 head, pending = head_and_rest
                 connection.sendall(_answer(*self._handle(connection, head, len(pending))))
