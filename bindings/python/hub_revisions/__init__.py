@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .publish import Published, save_and_publish
     from .pusher import RevisionPusher
     from .repository import Repository
-    from .selection import BestRevision, best_revision, list_revisions, promote
+    from .selection.best import BestRevision, best_revision, list_revisions, promote
 
 _HOMES = {
     "_core": (
@@ -39,7 +39,7 @@ _HOMES = {
     "publish": ("Published", "save_and_publish"),
     "pusher": ("RevisionPusher",),
     "repository": ("Repository",),
-    "selection": ("BestRevision", "best_revision", "list_revisions", "promote"),
+    "selection.best": ("BestRevision", "best_revision", "list_revisions", "promote"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -20,7 +20,7 @@ from .outcomes import EventLog
 from .plan import Plan
 from .prune import apply_retention, ranking_of
 from .repository import Repository
-from .selection import decide
+from .selection.best import decide
 from .selection.decision import Decision, read_decisions, record
 from .selection.promotion import promote_revision
 from .settings import Effective

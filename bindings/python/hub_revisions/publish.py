@@ -17,7 +17,7 @@ from .callback import HubRevisionCallback
 from .checkpoint import eos_token_id_of, metrics_at
 from .drain import finish
 from .pusher import RevisionPusher
-from .selection import promote
+from .selection.best import promote
 from .settings import Config, resolve
 
 MAIN = "main"

@@ -9,7 +9,7 @@ import pytest
 from hub_revisions import ConfigError
 from hub_revisions.results.store import stored_text
 from hub_revisions.results.types import Metric
-from hub_revisions.selection import best_of
+from hub_revisions.selection.best import best_of
 from hub_revisions.selection.decision import Decision, read_decisions, record
 from hub_revisions.selection.waiting import wait_until_final
 

@@ -10,7 +10,7 @@ import typer
 from .._core import AuthError
 from .._native import Promotion
 from ..repository import Repository, check_model_branch
-from ..selection import BestRevision, best_of, decide
+from ..selection.best import BestRevision, best_of, decide
 from ..selection.decision import Decision, read_decisions, record
 from ..selection.promotion import promote_revision
 from ..selection.rule import Rule, make_rule

@@ -12,7 +12,7 @@ from .._native import Contents, config_error
 from ..prune import Mode, PruneReport, prune, ranking_of
 from ..repository import Repository
 from ..retention import Retention
-from ..selection import decide
+from ..selection.best import decide
 from ..selection.decision import Decision
 from ..selection.rule import Source, make_rule
 from ..tables import format_bytes

@@ -12,7 +12,7 @@ import typer
 from .._native import JobRecord, config_error, failure
 from ..report import build_report, render_page
 from ..repository import Repository
-from ..selection import decide
+from ..selection.best import decide
 from ..selection.rule import make_rule
 from .common import (
     ConfigOption,

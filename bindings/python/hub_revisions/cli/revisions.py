@@ -10,7 +10,7 @@ import typer
 
 from .._native import Revision
 from ..repository import Repository
-from ..selection import list_revisions
+from ..selection.best import list_revisions
 from ..selection.promotion import promote_revision
 from ..tables import format_bytes
 from .common import (
