@@ -7,10 +7,11 @@ neighbours without one, so that what else slows the machine takes part in both; 
 over all turns and the quartiles. The row of `none` compares blocks without a push in the same way:
 what differs there is noise.
 
-The push covers its block: the block ends with it, if that is earlier, and one that covers too
-little is an error. Its checkpoint is of holes, in memory, so that no disk is measured. The servers
-stand for another machine: they run when nobody else wants a core (SCHED_IDLE). `pushed_mib_per_s`
-is what the push got done beside the training; who is slow disturbs less.
+The push covers its block, and the block the push, unless that takes several times as long as a
+block without one. A push that is over too soon is an error. Its checkpoint is of holes, in memory,
+so that no disk is measured. The servers stand for another machine: they run when nobody else wants
+a core (SCHED_IDLE). `pushed_mib_per_s` is what the push got done beside the training; who is slow
+disturbs less.
 """
 
 from __future__ import annotations
@@ -34,13 +35,14 @@ from .servers import HubClient, Servers, Target, received
 NAME = "interference"
 
 _SHARD = 64 * MIB
-_SHORTEST = 0.3  # of a block: a push that covers less shows little
+_SHORTEST, _LONGEST = 0.3, 4  # of a block with a push, by the length of one without
+_LOOK_S = 0.05  # how often it is looked whether the push has ended; each look takes the GIL
 _WARM_UP_S = 2.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How many turns, how long a block may be, and how many shards of 64 MiB a push has."""
+    """How many turns, how long a block without a push is, and how many shards of 64 MiB one has."""
 
     turns: int
     block_s: float
@@ -48,9 +50,9 @@ class Plan:
 
 
 _PLANS = {
-    Effort.QUICK: Plan(3, 1.0, 16),
-    Effort.DEFAULT: Plan(6, 3.0, 64),
-    Effort.FULL: Plan(12, 6.0, 128),
+    Effort.QUICK: Plan(3, 0.8, 6),
+    Effort.DEFAULT: Plan(5, 3.0, 24),
+    Effort.FULL: Plan(12, 6.0, 64),
 }
 
 
@@ -58,6 +60,7 @@ _PLANS = {
 class Block:
     """Steps per second of the loop, and what arrived at the storage meanwhile."""
 
+    seconds: float
     steps_per_s: float
     mib_per_s: float
 
@@ -164,34 +167,38 @@ def _take_turns(
         yield
     for turn in range(plan.turns):
         for system, push in (("hub-revisions", OurPush()), ("huggingface_hub", HubPush())):
-            yield from _block("none", plan, storage, blocks, lambda: False)
+            yield from _block("none", plan.block_s, storage, blocks)
             # A repository of its own: what was sent to others is not known there.
             repo_id = hub.create_repository(f"{folder.name}-{system}-{turn}")
             push.start(checkpoint, Target(hub.endpoint, hub.token, repo_id))
-            yield from _block(system, plan, storage, blocks, push.ended)
+            yield from _block(system, plan.block_s * _LONGEST, storage, blocks, push.ended)
             push.stop()
-    yield from _block("none", plan, storage, blocks, lambda: False)
+            if blocks[-1][1].seconds < plan.block_s * _SHORTEST:
+                raise RuntimeError(f"a push of {system} took only {blocks[-1][1].seconds:.2f} s")
+    yield from _block("none", plan.block_s, storage, blocks)
 
 
 def _block(
     system: str,
-    plan: Plan,
+    longest_s: float,
     storage: str,
     blocks: list[tuple[str, Block]],
-    ended: Callable[[], bool],
+    ended: Callable[[], bool] = lambda: False,
 ) -> Iterator[None]:
     arrived = received(storage).bytes
-    began = now = time.perf_counter()
+    began = now = looked = time.perf_counter()
     steps = 0
-    while now - began < plan.block_s and not ended():
+    while now - began < longest_s:
+        if now - looked > _LOOK_S:
+            looked = now
+            if ended():
+                break
         yield
         steps += 1
         now = time.perf_counter()
     seconds = now - began
-    if seconds < plan.block_s * _SHORTEST:
-        raise RuntimeError(f"the push of {system} covers {seconds:.1f} s of {plan.block_s} s")
     arrived = received(storage).bytes - arrived
-    blocks.append((system, Block(steps / seconds, arrived / MIB / seconds)))
+    blocks.append((system, Block(seconds, steps / seconds, arrived / MIB / seconds)))
 
 
 def _train(steps: Iterator[None], folder: Path) -> None:
@@ -200,6 +207,7 @@ def _train(steps: Iterator[None], folder: Path) -> None:
     from transformers import (
         LlamaConfig,
         LlamaForCausalLM,
+        PrinterCallback,
         Trainer,
         TrainerCallback,
         TrainingArguments,
@@ -221,7 +229,7 @@ def _train(steps: Iterator[None], folder: Path) -> None:
         )
     )
     tokens = torch.randint(0, 512, (64, 64)).tolist()
-    Trainer(
+    trainer = Trainer(
         model=model,
         args=TrainingArguments(
             output_dir=str(folder / "training"),
@@ -235,7 +243,9 @@ def _train(steps: Iterator[None], folder: Path) -> None:
         ),
         train_dataset=[{"input_ids": row, "labels": row} for row in tokens],
         callbacks=[EachStep()],
-    ).train()
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
 
 
 def _count(steps: Iterator[None], folder: Path) -> None:
@@ -269,7 +279,7 @@ def _rows(loop: str, plan: Plan, blocks: Sequence[tuple[str, Block]]) -> list[Ro
                 system=system,
                 loop=loop,
                 turns=len(slower),
-                block_s=plan.block_s,
+                block_s=statistics.median(block.seconds for block in own),
                 steps_per_s=statistics.median(block.steps_per_s for block in own),
                 slowdown_percent=median,
                 slowdown_quartile_1_percent=low,

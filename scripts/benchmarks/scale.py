@@ -7,9 +7,10 @@
          is without the start of Python and the imports. `pick` writes its decision down.
 
 The hub's check of pushed content is left out of `queue`: it starts a Python for each push, and is
-not what is measured. `first_tenth` and `last_tenth` are means per job, of the time until the next
-one is done, and of CPU time; git's part of the servers' grows by itself with the number of
-branches, which it tells in every push.
+not what is measured. `first_tenth` (after the last submit) and `last_tenth` are means per job, of
+the time until the next one is done, and of CPU time; git's part of the servers' grows by itself
+with the number of branches, which it tells in every push. `last_to_first_tenth` is of our CPU time
+(`queue`) or the time that training waited (`submit`).
 """
 
 from __future__ import annotations
@@ -92,11 +93,13 @@ def _submit_task(meter: Meter, folder: Path, count: int) -> Mapping[str, float]:
             checkpoint.rename(template)
             time.sleep(0.002)  # what the worker does behind a save is not the next one's
     tenth = count // 10
+    first, last = statistics.median(times[:tenth]), statistics.median(times[-tenth:])
     return {
         "median_ms": statistics.median(times),
         "p99_ms": sorted(times)[int(count * 0.99)],
-        "first_tenth_ms": statistics.median(times[:tenth]),
-        "last_tenth_ms": statistics.median(times[-tenth:]),
+        "first_tenth_ms": first,
+        "last_tenth_ms": last,
+        "last_to_first_tenth": last / first,
     }
 
 
@@ -143,19 +146,22 @@ def _queue_task(
             for step in range(1, jobs + 1):
                 pusher.submit(folder / f"checkpoint-{step}", step=step)
             submit_s = time.perf_counter() - started
+            begun = len(done)
             pusher.wait()
         states = {record.state for record in pusher.status()}
+    # By now each job has been told of, since closing waits for that.
     if states != {"done"}:
         raise RuntimeError(f"jobs ended {', '.join(states)}")
     figures = {"submit_ms": submit_s / jobs * 1000}
     tenth = jobs // 10
     for name, begin, end in (
-        ("first_tenth", done[0], done[tenth]),
+        ("first_tenth", done[begun], done[begun + tenth]),
         ("last_tenth", done[-1 - tenth], done[-1]),
     ):
         for unit, before, after in zip(("", "_cpu", "_server_cpu"), begin, end, strict=True):
             figures[f"{name}{unit}_ms"] = (after - before) / tenth * 1000
-    return figures
+    growth = figures["last_tenth_cpu_ms"] / figures["first_tenth_cpu_ms"]
+    return figures | {"last_to_first_tenth": growth}
 
 
 def _cpu_s(pids: Sequence[int]) -> float:
