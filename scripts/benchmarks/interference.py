@@ -21,14 +21,15 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from . import Report, Row
 from .checkpoints import MIB, write_checkpoint
 from .effort import Effort
+from .loops import LOOPS
 from .process import Meter, measure
 from .servers import HubClient, Servers, Target, received
 
@@ -134,7 +135,7 @@ def run(effort: Effort, work: Path, report: Report) -> list[Row]:
         for pid in servers.pids:
             os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
         hub = (servers.endpoint, servers.token, servers.storage_endpoint)
-        for loop in _LOOPS:
+        for loop in LOOPS:
             report(f"{loop} loop")
             folder = Path(tempfile.mkdtemp(dir="/dev/shm", prefix="hub-revisions-bench-"))
             try:
@@ -152,7 +153,7 @@ def _task(
     blocks: list[tuple[str, Block]] = []
     steps = _take_turns(plan, folder, HubClient(endpoint, token), storage, blocks)
     with meter:
-        _LOOPS[loop](steps, folder)
+        LOOPS[loop](steps, folder)
     return blocks
 
 
@@ -199,67 +200,6 @@ def _block(
     seconds = now - began
     arrived = received(storage).bytes - arrived
     blocks.append((system, Block(seconds, steps / seconds, arrived / MIB / seconds)))
-
-
-def _train(steps: Iterator[None], folder: Path) -> None:
-    """A Trainer on the CPU, of whose steps one takes some tens of milliseconds on two cores."""
-    import torch
-    from transformers import (
-        LlamaConfig,
-        LlamaForCausalLM,
-        PrinterCallback,
-        Trainer,
-        TrainerCallback,
-        TrainingArguments,
-    )
-
-    class EachStep(TrainerCallback):  # type: ignore[misc]
-        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            control.should_training_stop = next(steps, "ended") == "ended"
-
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=512,
-            hidden_size=256,
-            intermediate_size=512,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=4,
-        )
-    )
-    tokens = torch.randint(0, 512, (64, 64)).tolist()
-    trainer = Trainer(
-        model=model,
-        args=TrainingArguments(
-            output_dir=str(folder / "training"),
-            per_device_train_batch_size=4,
-            max_steps=1_000_000,
-            save_strategy="no",
-            logging_strategy="no",
-            report_to=[],
-            use_cpu=True,
-            disable_tqdm=True,
-        ),
-        train_dataset=[{"input_ids": row, "labels": row} for row in tokens],
-        callbacks=[EachStep()],
-    )
-    trainer.remove_callback(PrinterCallback)
-    trainer.train()
-
-
-def _count(steps: Iterator[None], folder: Path) -> None:
-    """Pure Python, a few milliseconds each."""
-    for _ in steps:
-        total = 0
-        for number in range(100_000):
-            total += number
-
-
-_LOOPS: Mapping[str, Callable[[Iterator[None], Path], None]] = {
-    "trainer": _train,
-    "python": _count,
-}
 
 
 def _rows(loop: str, plan: Plan, blocks: Sequence[tuple[str, Block]]) -> list[Row]:

@@ -15,19 +15,16 @@ with the number of branches, which it tells in every push. `last_to_first_tenth`
 
 from __future__ import annotations
 
-import os
-import re
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
 from . import Report, Row
 from .checkpoints import Tensor, write_checkpoint, write_small_files, write_weights
+from .commands import time_command
 from .delay_proxy import FarServers
 from .effort import Effort
 from .process import Cost, Meter, measure
@@ -42,15 +39,6 @@ _REPEATS = {Effort.QUICK: 1, Effort.DEFAULT: 3, Effort.FULL: 5}
 _RTT_MS = (0, 50)
 _SMALL = 64 << 10  # bytes of weights in a checkpoint of which there are many
 
-_COMMAND = """
-import sys, time
-from hub_revisions.cli.app import app
-started = time.perf_counter()
-status = app(sys.argv[1:], standalone_mode=False)
-print("work_s", time.perf_counter() - started, file=sys.stderr)
-sys.exit(status)
-"""
-
 
 def run(effort: Effort, work: Path, report: Report) -> list[Row]:
     """Measure all of them; a job or command that fails is an error."""
@@ -59,7 +47,7 @@ def run(effort: Effort, work: Path, report: Report) -> list[Row]:
     spool = work / "submit"
     rows = [_submit(spool, count)]
     report(f"status of {count} jobs")
-    rows.append(_command(("status", str(spool)), _REPEATS[effort], count) | {"jobs": count})
+    rows.append(time_command(("status", str(spool)), _REPEATS[effort], count) | {"jobs": count})
     with FarServers(work / "near", 0) as servers:
         report(f"{_JOBS[effort]} queued checkpoints")
         rows.append(_queue(servers, work / "queue", _JOBS[effort]))
@@ -215,53 +203,18 @@ def _revisions(servers: FarServers, rtt_ms: int, count: int, repeats: int) -> li
     at = (repo_id, "--endpoint", servers.endpoint)
     environment = {"HF_TOKEN": servers.token}
     facts = {"revisions": count, "rtt_ms": rtt_ms}
-    rows = [_command(("list", *at), repeats, count, environment) | facts]
+    rows = [time_command(("list", *at), repeats, count, environment) | facts]
     for metric in ("eval_loss", f"{SUITE}/loss"):
         arguments = ("pick", *at, "--metric", metric)
 
         def again() -> None:
             reset_results(folder, before)
 
-        row = _command(arguments, repeats, count, environment, again)
+        row = time_command(arguments, repeats, count, environment, again)
         if results_commit(folder) == before:
             raise RuntimeError("pick recorded no decision")
         rows.append(row | facts | {"metric": metric})
     return rows
-
-
-def _command(
-    arguments: Sequence[str],
-    repeats: int,
-    count: int,
-    environment: Mapping[str, str] | None = None,
-    prepare: Callable[[], None] | None = None,
-) -> Row:
-    """A command of ours, whose output must name the revisions of steps 1 to `count`."""
-    walls, works = [], []
-    for _ in range(repeats):
-        if prepare:
-            prepare()
-        started = time.perf_counter()
-        with subprocess.Popen(
-            [sys.executable, "-c", _COMMAND, *arguments],
-            env=os.environ | (environment or {}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            out, errors = process.communicate()
-            walls.append(time.perf_counter() - started)
-        named = set(re.findall(r"step-\d{9}", out))
-        if process.returncode or len(named) != count:
-            raise RuntimeError(f"{arguments[0]} named {len(named)} revisions: {errors[-2000:]}")
-        works.append(float(errors.split("work_s")[-1]))
-    return Row(
-        system="hub-revisions",
-        case=arguments[0],
-        repeats=repeats,
-        wall_s=statistics.median(walls),
-        work_s=statistics.median(works),
-    )
 
 
 def _row(case: str, cost: Cost, figures: Mapping[str, float], **facts: int) -> Row:

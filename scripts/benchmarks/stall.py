@@ -65,7 +65,7 @@ _SYSTEMS = (
     System(
         "open-r1-order",
         save_in_open_r1_order,
-        {Effort.QUICK: 10, Effort.DEFAULT: 20, Effort.FULL: 100},
+        {Effort.QUICK: 10, Effort.DEFAULT: 10, Effort.FULL: 100},
         _open_r1_cannot,
     ),
     System(
@@ -77,7 +77,7 @@ _SYSTEMS = (
     System(
         "trainer",
         save_with_trainer,
-        {Effort.QUICK: 2, Effort.DEFAULT: 5, Effort.FULL: 20},
+        {Effort.QUICK: 2, Effort.DEFAULT: 3, Effort.FULL: 20},
         _trainer_cannot,
     ),
 )

@@ -35,6 +35,16 @@ def test_a_folder_becomes_a_revision(hub: LocalHub, where: dict[str, Any], tmp_p
     assert '"use_cache": true' in (got / "config.json").read_text()
 
 
+def test_one_job_is_told_as_all_are(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "model", step=1)
+    with RevisionPusher(tmp_path, repo_id="me/model", offline=True) as pusher:
+        first, second = pusher.submit(folder, "a"), pusher.submit(folder, "b")
+        assert [pusher.record(first), pusher.record(second)] == pusher.status()
+        assert pusher.record("none") is None
+    assert [pusher.record(first), pusher.record(second)] == pusher.status()
+    assert pusher.record("none") is None
+
+
 def test_what_is_given_wins_over_the_trainers_state(where: dict[str, Any], tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "checkpoint-7", step=7, eval_loss=1.0)
     with RevisionPusher(tmp_path, **where) as pusher:
