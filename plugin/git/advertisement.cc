@@ -2,15 +2,16 @@
 
 #include <charconv>
 #include <cstdint>
-#include <string>
+#include <cstdio>
+#include <utility>
 
-#include "plugin/base/ids.h"
 #include "plugin/base/utf8.h"
 
 namespace hubrev {
 namespace {
 
 constexpr std::size_t kLengthDigits = 4;
+constexpr std::size_t kIdDigits = 2 * GitId::kSize;
 constexpr char kDataBand = 1;
 
 Error malformed(std::string_view why) {
@@ -45,7 +46,6 @@ Status check_ref_line(std::string_view line, bool first) {
   if (line.starts_with("ERR ")) {
     return make_error(ErrorKind::kRejected, "the server says: " + shown_text(line.substr(4)));
   }
-  constexpr std::size_t kIdDigits = 2 * GitId::kSize;
   const std::size_t space = line.find(' ');
   if (space == 2 * Sha256::kSize && Sha256::from_hex(line.substr(0, space))) {
     return make_error(ErrorKind::kRejected,
@@ -116,6 +116,40 @@ Status check_pack(std::string_view body) {
   }
   if (objects > size) return malformed("a pack that promises more objects than it has bytes");
   return {};
+}
+
+std::string narrowed(std::string_view advertisement,
+                     const std::function<bool(std::string_view ref, const GitId& id)>& wanted) {
+  const std::string_view all = advertisement;
+  (void)take_packet(advertisement);  // the service's name
+  (void)take_packet(advertisement);
+  std::string kept(all.substr(0, all.size() - advertisement.size()));
+  std::string capabilities;
+  bool first = true;
+  const auto keep = [&](std::string_view line) {
+    if (first && line.ends_with('\n')) line.remove_suffix(1);
+    std::string payload(line);
+    if (std::exchange(first, false)) payload += capabilities;
+    char length[kLengthDigits + 1];
+    std::snprintf(length, sizeof length, "%04zx", payload.size() + kLengthDigits);
+    kept += length + payload;
+  };
+  for (bool head = true;; head = false) {
+    const auto packet = take_packet(advertisement);
+    if (!packet.ok() || packet->flush) break;
+    std::string_view line = packet->payload;
+    if (head) {
+      const std::size_t end = std::min(line.find('\0'), line.size());
+      capabilities = line.substr(end);
+      line = line.substr(0, end);
+    }
+    std::string_view name = line.substr(kIdDigits + 1);
+    if (name.ends_with('\n')) name.remove_suffix(1);
+    if (wanted(name, *GitId::from_hex(line.substr(0, kIdDigits)))) keep(line);
+  }
+  // As a server without any ref says it.
+  if (first && !capabilities.empty()) keep(GitId().hex() + " capabilities^{}");
+  return kept + "0000";
 }
 
 Status check_report(std::string_view body) {

@@ -4,8 +4,11 @@
 // the kinds of lines it gets. Formats: git's Documentation/gitprotocol-http and gitprotocol-common.
 // Internal to this layer.
 
+#include <functional>
+#include <string>
 #include <string_view>
 
+#include "plugin/base/ids.h"
 #include "plugin/base/result.h"
 
 namespace hubrev {
@@ -18,6 +21,11 @@ std::string_view service_name(GitService service);
 // The answer to GET info/refs. kNetwork when it is cut short or malformed; kRejected with the
 // server's words when it is an error line, or for a repository of another object format.
 Status check_advertisement(std::string_view body, GitService service);
+
+// A checked advertisement with those refs alone for which `wanted` is true. What the server can do
+// stays in it.
+std::string narrowed(std::string_view advertisement,
+                     const std::function<bool(std::string_view ref, const GitId& id)>& wanted);
 
 // The answer to POST git-receive-pack: whole packets up to a final flush. kNetwork otherwise.
 Status check_report(std::string_view body);

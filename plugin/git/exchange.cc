@@ -42,7 +42,7 @@ Result<std::string> Exchange::read_refs(GitService service) {
   if (const Status sound = check_advertisement(body, service); !sound.ok()) {
     return with_context(sound.error(), doing);
   }
-  return body;
+  return wanted_refs ? narrowed(body, wanted_refs) : body;
 }
 
 Result<std::string> Exchange::call(GitService service, const Source& body) {

@@ -2,6 +2,7 @@
 // One attempt at talking to a remote: what libgit2's callbacks share. Internal to this layer.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -55,6 +56,9 @@ class Exchange {
 
   ServerText server_text;
   const std::string doing;
+  // Which of the remote's refs libgit2 gets to see; empty: all. A push looks on disk for the commit
+  // of each that it sees.
+  std::function<bool(std::string_view ref, const GitId& id)> wanted_refs;
 
  private:
   Result<std::string> send(HttpRequest request, GitService service, std::string_view type);

@@ -1,4 +1,4 @@
-#include <algorithm>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -47,21 +47,28 @@ Result<std::vector<RemoteRef>> list_once(Repository& repository, const Remote& r
 
 Status check_present(const std::vector<RemoteRef>& advertised_refs,
                      const std::vector<std::string>& refs, const std::string& doing) {
+  std::set<std::string_view> names;
+  for (const RemoteRef& one : advertised_refs) names.insert(one.name);
   for (const std::string& ref : refs) {
-    const bool there = std::any_of(advertised_refs.begin(), advertised_refs.end(),
-                                   [&](const RemoteRef& one) { return one.name == ref; });
-    if (!there) {
+    if (!names.contains(ref)) {
       return with_context(make_error(ErrorKind::kNotFound, "there is no " + ref), doing);
     }
   }
   return {};
 }
 
-// Kept under a local ref, so that the next fetch tells the server what is here. Its name is a
-// digest because two remote refs of different times, "a" and "a/b", cannot both exist in one
-// repository.
-std::string refspec_for(const std::string& ref) {
-  return "+" + ref + ":refs/hubrev/fetched/" + sha256(ref).hex();
+// A handful is kept under local refs, so that the next fetch tells the server what is here; a
+// thousand of those files take longer than everything else. The name is a digest because two remote
+// refs of different times, "a" and "a/b", cannot both exist in one repository.
+constexpr std::size_t kMostLocalRefs = 16;
+
+std::vector<std::string> refspecs_for(const std::vector<std::string>& refs) {
+  if (refs.size() > kMostLocalRefs) return refs;
+  std::vector<std::string> refspecs;
+  for (const std::string& ref : refs) {
+    refspecs.push_back("+" + ref + ":refs/hubrev/fetched/" + sha256(ref).hex());
+  }
+  return refspecs;
 }
 
 Status fetch_once(Repository& repository, const Remote& remote,
@@ -73,8 +80,7 @@ Status fetch_once(Repository& repository, const Remote& remote,
   HUBREV_TRY(const std::vector<RemoteRef> present, advertised(handle.get(), exchange));
   HUBREV_CHECK(check_present(present, refs, exchange.doing));
 
-  std::vector<std::string> refspecs;
-  std::transform(refs.begin(), refs.end(), std::back_inserter(refspecs), refspec_for);
+  std::vector<std::string> refspecs = refspecs_for(refs);
   std::vector<char*> pointers;
   pointers.reserve(refspecs.size());
   for (std::string& refspec : refspecs) pointers.push_back(refspec.data());
@@ -86,7 +92,11 @@ Status fetch_once(Repository& repository, const Remote& remote,
   options.update_fetchhead = 0;
   options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
   options.follow_redirects = GIT_REMOTE_REDIRECT_NONE;
-  const int code = git_remote_fetch(handle.get(), &array, &options, nullptr);
+  int code = git_remote_download(handle.get(), &array, &options);
+  if (code == 0 && refs.size() <= kMostLocalRefs) {
+    code = git_remote_update_tips(handle.get(), &options.callbacks, /*update_fetchhead=*/0,
+                                  options.download_tags, nullptr);
+  }
   if (code < 0) return exchange.error(code);
   return {};
 }

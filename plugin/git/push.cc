@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -119,8 +120,12 @@ int on_report(const char* ref, const char* status, void* payload) noexcept {
 }
 
 Result<PushOutcome> push_once(Repository& repository, const Remote& remote,
-                              const PushRequest& request, const std::stop_token& stop) {
+                              const PushRequest& request, const std::set<GitId>& parents,
+                              const std::stop_token& stop) {
   PushAttempt attempt(repository, remote, request, stop);
+  attempt.wanted_refs = [&](std::string_view ref, const GitId& id) {
+    return ref == request.ref || parents.contains(id);
+  };
   RemoteHandle handle;
   HUBREV_CHECK(make_remote(out(handle), repository, remote, attempt));
 
@@ -138,25 +143,31 @@ Result<PushOutcome> push_once(Repository& repository, const Remote& remote,
   return attempt.outcome(code);
 }
 
-Status check_request(Repository& repository, const PushRequest& request) {
+// The parents of the commit to be pushed, which gets a local name.
+Result<std::set<GitId>> prepare(Repository& repository, const PushRequest& request) {
   HUBREV_CHECK(check_ref_name(request.ref));
   const git_oid oid = to_oid(request.commit);
   CommitHandle commit;
   HUBREV_CHECK(git_check(git_commit_lookup(out(commit), repository.handle(), &oid),
                          "looking for commit " + request.commit.hex()));
   ReferenceHandle reference;
-  return git_check(git_reference_create(out(reference), repository.handle(), kLocalRef, &oid,
-                                        /*force=*/1, nullptr),
-                   "naming commit " + request.commit.hex());
+  HUBREV_CHECK(git_check(git_reference_create(out(reference), repository.handle(), kLocalRef, &oid,
+                                              /*force=*/1, nullptr),
+                         "naming commit " + request.commit.hex()));
+  std::set<GitId> parents;
+  for (unsigned i = 0; i < git_commit_parentcount(commit.get()); ++i) {
+    parents.insert(to_id(*git_commit_parent_id(commit.get(), i)));
+  }
+  return parents;
 }
 
 }  // namespace
 
 Result<PushOutcome> push(Repository& repository, const Remote& remote, const PushRequest& request,
                          const std::stop_token& stop) {
-  HUBREV_CHECK(check_request(repository, request));
+  HUBREV_TRY(const std::set<GitId> parents, prepare(repository, request));
   return with_retry(remote.retry, stop,
-                    [&] { return push_once(repository, remote, request, stop); });
+                    [&] { return push_once(repository, remote, request, parents, stop); });
 }
 
 }  // namespace hubrev

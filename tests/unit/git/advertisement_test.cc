@@ -66,6 +66,25 @@ TEST(Advertisement, ShowsTheServersWords) {
   EXPECT_EQ(status.error().message, "the server says: access denied");
 }
 
+TEST(Advertisement, IsNarrowedToWhatIsWanted) {
+  const std::string caps = std::string(1, '\0') + "side-band-64k ofs-delta\n";
+  const std::string whole = kHead + kFirst + kSecond + packet(kId + " refs/heads/x\n") + "0000";
+  const auto only = [&](std::string_view name) {
+    const std::string kept =
+        narrowed(whole, [&](std::string_view ref, const GitId&) { return ref == name; });
+    EXPECT_EQ(verdict(check_advertisement(kept, GitService::kUploadPack)), "ok");
+    return kept;
+  };
+  EXPECT_EQ(only("HEAD"), kHead + kFirst + "0000");
+  EXPECT_EQ(only("refs/heads/x"), kHead + packet(kId + " refs/heads/x" + caps) + "0000");
+  EXPECT_EQ(only("none"),
+            kHead + packet(std::string(40, '0') + " capabilities^{}" + caps) + "0000");
+  EXPECT_EQ(narrowed(whole, [](std::string_view, const GitId& id) { return id.hex() == kId; }),
+            whole);
+  EXPECT_EQ(narrowed(kHead + "0000", [](std::string_view, const GitId&) { return true; }),
+            kHead + "0000");
+}
+
 TEST(Advertisement, EveryCutIsNoticed) {
   const std::string whole = kHead + kFirst + kSecond + "0000";
   for (std::size_t length = 0; length < whole.size(); ++length) {
