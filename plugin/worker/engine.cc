@@ -200,13 +200,16 @@ void Engine::clean_up_now() {
 
 void Engine::watch(const std::stop_token& token) {
   set_thread_priority(settings_.priority);
+  auto next_look = std::chrono::steady_clock::now();
   for (;;) {
     {
       std::unique_lock lock(later_mutex_);
-      later_.wait_for(lock, token, kWatchInterval, [&] { return !unsynced_.empty(); });
+      later_.wait_until(lock, token, next_look, [&] { return !unsynced_.empty(); });
     }
     if (token.stop_requested()) return;
     sync_new_jobs();
+    // The rest looks at every open job, which is no work for each submit.
+    if (std::chrono::steady_clock::now() < next_look) continue;
     clean_up_now();
     freeze_skipped();
     keep_pace();
@@ -214,6 +217,7 @@ void Engine::watch(const std::stop_token& token) {
     for (const std::string& id : jobs_.open_ids()) {
       if (cancel_requested(spool_.root(), id)) clean_up(jobs_.cancel(id));
     }
+    next_look = std::chrono::steady_clock::now() + kWatchInterval;
   }
 }
 
