@@ -15,6 +15,9 @@ privileged() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
+# Most tests wait for other processes. A file's tests stay together: they share its hub.
+PYTEST_PARALLEL=(-n auto --maxprocesses 4 --dist loadfile)
+
 # Debian packages that are not there yet.
 need_packages() {
   local missing=() name

@@ -23,11 +23,17 @@ Error destination_error(int code, const std::string& path) {
                                ", make it writable or choose another 'spool_dir'");
 }
 
-// A new folder that goes away with everything in it unless it is kept.
+// A folder that goes away with everything in it unless it is kept. It may be there, and is empty
+// then.
 class NewFolder {
  public:
   static Result<NewFolder> create(const std::string& path) {
-    if (::mkdir(path.c_str(), 0700) != 0) return destination_error(errno, path);
+    if (::mkdir(path.c_str(), 0700) == 0) return NewFolder(path);
+    const int code = errno;
+    std::error_code ignored;
+    if (code != EEXIST || !std::filesystem::is_empty(path, ignored)) {
+      return destination_error(code, path);
+    }
     return NewFolder(path);
   }
   ~NewFolder() {

@@ -20,8 +20,8 @@ inline constexpr std::uint64_t kHardLinkFromBytes = 1ull << 20;
 
 struct FreezeRequest {
   std::string checkpoint;   // the folder the trainer saved
-  std::string destination;  // neither it nor its pack_path() exists yet; its parent does, on the
-                            // checkpoint's file system if possible
+  std::string destination;  // a folder that is empty or to be made, like its pack_path(); its
+                            // parent exists, on the checkpoint's file system if possible
   Contents contents = Contents::kInference;
   std::uint64_t max_copied_bytes = std::numeric_limits<std::uint64_t>::max();
 };

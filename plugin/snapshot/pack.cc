@@ -1,8 +1,22 @@
 #include "plugin/snapshot/pack.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 namespace hubrev {
+namespace {
+
+Result<Fd> open_empty(const std::string& path) {
+  Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!file) return target_error(errno, path);
+  HUBREV_TRY(const FileStamp stamp, stamp_target(file.get(), path));
+  if (stamp.size != 0) return target_error(EEXIST, path);
+  return file;
+}
+
+}  // namespace
 
 Pack::~Pack() {
   if (fd_ && !kept_) ::unlink(path_.c_str());
@@ -10,7 +24,7 @@ Pack::~Pack() {
 
 Result<FrozenFile> Pack::append(const std::string& path, const OpenedFile& in, CopyBudget& budget) {
   if (!fd_) {
-    HUBREV_TRY(fd_, create_target(path_));
+    HUBREV_TRY(fd_, open_empty(path_));
   }
   HUBREV_CHECK(copy_bytes(in, fd_.get(), path_, budget));
   FrozenFile frozen{path, FreezeMethod::kPacked, {}, size_, in.stamp.size};

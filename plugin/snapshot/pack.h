@@ -15,7 +15,8 @@
 
 namespace hubrev {
 
-// Creates its file with the first that is appended, and removes it again unless it is kept.
+// Opens its file, which may be there but empty, with the first that is appended, and removes it
+// again unless it is kept.
 class Pack {
  public:
   explicit Pack(std::string path) : path_(std::move(path)) {}
@@ -24,7 +25,8 @@ class Pack {
   Pack& operator=(const Pack&) = delete;
 
   // The result is for `path` in the revision; its stamp is still missing, because it changes with
-  // every file that follows. Errors as copy_bytes(); io when the pack's file is there already.
+  // every file that follows. Errors as copy_bytes(); io when the pack's file holds something
+  // already.
   Result<FrozenFile> append(const std::string& path, const OpenedFile& in, CopyBudget& budget);
   // Gives the packed ones of `files` their stamp. To be called after the last append().
   Status stamp(std::vector<FrozenFile>& files) const;

@@ -120,10 +120,12 @@ Result<Spool> Spool::open(const std::string& root) {
   HUBREV_CHECK(make_ours(absolute));
   HUBREV_TRY(SpoolLock lock, SpoolLock::take(absolute));
   HUBREV_TRY(const std::int64_t newest, sweep(absolute));
+  HUBREV_CHECK(remove_tree(next_folder(absolute)));
   return Spool(std::make_unique<State>(std::move(absolute), std::move(lock), newest));
 }
 
 void Spool::release() {
+  if (state_->lock) (void)remove_tree(next_folder(state_->root));
   state_->lock.reset();
 }
 
@@ -146,6 +148,28 @@ Status Spool::begin(const std::string& job_id) {
   const std::string folder = staging_directory(job_id);
   if (::mkdir(folder.c_str(), 0700) != 0) return spool_error(errno, folder);
   return {};
+}
+
+Status Spool::begin_snapshot(const std::string& job_id) {
+  HUBREV_CHECK(check_job_id(job_id));
+  const std::string next = next_folder(state_->root);
+  if (std::rename(next.c_str(), staging_directory(job_id).c_str()) == 0) return {};
+  return begin(job_id);
+}
+
+void Spool::prepare() const {
+  const std::string next = next_folder(state_->root);
+  if (::access(next.c_str(), F_OK) == 0) return;
+  // Filled under a name of its own: a submit may come at any moment. A killed one leaves a folder
+  // that the next owner sweeps away.
+  const std::string filling = state_->root + "/" + std::string(kStagingPrefix) + make_job_id(0, 0);
+  if (::mkdir(filling.c_str(), 0700) != 0) return;
+  const std::string files = filling + "/files";
+  (void)::mkdir(files.c_str(), 0700);
+  for (const std::string& path : {pack_path(files), record_path(filling) + kTemporarySuffix}) {
+    const Fd created(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  }
+  if (std::rename(filling.c_str(), next.c_str()) != 0) (void)remove_tree(filling);
 }
 
 Status Spool::publish(const JobRecord& record) {

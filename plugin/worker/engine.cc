@@ -57,6 +57,7 @@ Status Engine::start(SpoolContents contents, const WorkerOptions& options) {
   }
   freeze_skipped();
   pump();
+  spool_.prepare();
   watcher_ = std::jthread([this](const std::stop_token& token) { watch(token); });
   return {};
 }
@@ -100,8 +101,11 @@ void Engine::take_up(JobRecord record, bool has_successor, const std::string& en
 }
 
 void Engine::pump() {
-  if (settings_.offline) return;
-  for (std::size_t lane = 0; lane < kLanes; ++lane) lanes_.post([this] { run_next(); });
+  for (std::size_t lane = 0; lane < kLanes; ++lane) wake_lane();
+}
+
+void Engine::wake_lane() {
+  if (!settings_.offline) lanes_.post([this] { run_next(); });
 }
 
 // One look at the queue. The end of a job is followed by another look, so that whatever waited for
@@ -207,6 +211,7 @@ void Engine::watch(const std::stop_token& token) {
       later_.wait_until(lock, token, next_look, [&] { return !unsynced_.empty(); });
     }
     if (token.stop_requested()) return;
+    spool_.prepare();
     sync_new_jobs();
     // The rest looks at every open job, which is no work for each submit.
     if (std::chrono::steady_clock::now() < next_look) continue;

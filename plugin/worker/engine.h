@@ -77,7 +77,8 @@ class Engine {
   void keep_pace();
 
   // Any thread.
-  void pump();  // gives every lane a look at the queue
+  void pump();       // gives every lane a look at the queue
+  void wake_lane();  // gives one lane a look
   void clean_up(std::vector<JobRecord> ended);
   void clean_up_later(std::vector<JobRecord> ended);
   void clean_up_now();

@@ -43,7 +43,8 @@ void JobTable::add(JobRecord record, Origin origin) {
     job.record = std::move(record);
     index_locked(job);
     if (job.record.state == JobState::kDone) note_done_locked(job.record.updated_ms);
-    if (origin == Origin::kSubmitted && !is_pending(job)) outcomes_.push_back(id);
+    if (origin != Origin::kSubmitted || is_pending(job)) return;  // nothing that anyone waits for
+    outcomes_.push_back(id);
   }
   changed_.notify_all();
 }
@@ -216,7 +217,7 @@ std::vector<JobRecord> JobTable::supersede(const JobRecord& successor) {
       }
     }
   }
-  changed_.notify_all();
+  if (!ended.empty()) changed_.notify_all();
   return ended;
 }
 

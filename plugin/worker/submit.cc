@@ -33,7 +33,7 @@ Result<std::string> Engine::submit(const Submission& submission) {
   clean_up_later(jobs_.supersede(record));
   sync_soon(id);
   jobs_.add(std::move(record));
-  pump();
+  wake_lane();
   return id;
 }
 
@@ -108,7 +108,7 @@ bool Engine::wait_for_room(std::chrono::milliseconds timeout) const {
 
 Status Engine::freeze(JobRecord& record, std::uint64_t max_copied_bytes) {
   const auto started = system_clock().now();
-  HUBREV_CHECK(spool_.begin(record.id));
+  HUBREV_CHECK(spool_.begin_snapshot(record.id));
   const std::string staging = spool_.staging_directory(record.id);
   HUBREV_CHECK(freeze_into(staging + "/files", staging + "/card.md", max_copied_bytes, record));
   record.freeze_ms =

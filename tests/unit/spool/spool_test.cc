@@ -81,6 +81,35 @@ TEST_F(SpoolTest, APublishedJobIsWhole) {
   EXPECT_EQ(to_json(found[0]), to_json(record_of(id)));
 }
 
+TEST_F(SpoolTest, APreparedFolderBecomesTheNextSnapshots) {
+  Spool& spool = open();
+  spool.prepare();
+  spool.prepare();  // there is one already
+  for (const bool prepared : {true, false}) {
+    const std::string id = spool.new_job_id();
+    ASSERT_TRUE(spool.begin_snapshot(id).ok());
+    EXPECT_EQ(fs::is_directory(spool.staging_directory(id) + "/files"), prepared);
+    EXPECT_TRUE(spool.publish(record_of(id)).ok());
+  }
+  EXPECT_EQ(records().size(), 2u);
+}
+
+TEST_F(SpoolTest, WhatWasPreparedIsNoJobAndLeavesWithTheOwner) {
+  Spool& spool = open();
+  spool.prepare();
+  const std::string id = spool.new_job_id();
+  ASSERT_TRUE(spool.begin(id).ok());  // of a record without a snapshot
+  EXPECT_TRUE(fs::is_empty(spool.staging_directory(id)));
+  spool.abandon(id);
+  EXPECT_TRUE(records().empty());
+  EXPECT_TRUE(fs::exists(root_ + "/next"));
+  spool.release();
+  EXPECT_FALSE(fs::exists(root_ + "/next"));
+  fs::create_directories(root_ + "/next/files");  // a killed owner's
+  open();
+  EXPECT_FALSE(fs::exists(root_ + "/next"));
+}
+
 TEST_F(SpoolTest, AnAbandonedJobIsGone) {
   Spool& spool = open();
   const std::string id = spool.new_job_id();
