@@ -47,13 +47,19 @@ def publish_with_hub_revisions(
 
 
 def publish_row_with_hub_revisions(
-    meter: Meter, target: Target, checkpoints: Sequence[Path], sent: Callable[[], int]
+    meter: Meter,
+    target: Target,
+    checkpoints: Sequence[Path],
+    sent: Callable[[], int],
+    frozen_parameters: Sequence[str] | None = None,
 ) -> list[Published]:
     """Each checkpoint as a revision of its folder's name, one after the other; `sent` tells how
-    many bytes have arrived at the storage."""
+    many bytes have arrived at the storage. The callback reads `frozen_parameters` off the model."""
     from hub_revisions import RevisionPusher
 
-    pusher = RevisionPusher(checkpoints[0].parent, **asdict(target))
+    pusher = RevisionPusher(
+        checkpoints[0].parent, frozen_parameters=frozen_parameters, **asdict(target)
+    )
 
     def publish(checkpoint: Path) -> None:
         pusher.submit(checkpoint, checkpoint.name)

@@ -77,26 +77,28 @@ def _interference(figure: Figure, rows: Sequence[Row]) -> None:
 
 
 def _second_checkpoint(figure: Figure, rows: Sequence[Row]) -> None:
-    """Lines over the unchanged share, of the second revision; the best that there is lies on the
-    diagonal."""
-    figure.set_size_inches(8, 5)
-    axes = figure.subplots()
-    second = [row for row in rows if row["revision_number"] == 2]
-    xet = {"on": ", with Xet", "off": ", without Xet (LFS)"}
-    series: dict[str, list[tuple[float, float]]] = {}
-    for row in second:
-        name = f"{row['system']}{xet[row['xet']]}"  # type: ignore[index]
-        series.setdefault(name, []).append((row["unchanged_percent"], row["sent_percent"]))  # type: ignore[arg-type]
-    for name, points in series.items():
-        axes.plot(*zip(*sorted(points), strict=True), marker="o", label=name)
-    axes.set(
-        title="second checkpoint: bytes sent, % of its size",
-        xlabel="unchanged tensors, % of the bytes",
-        ylim=(0, None),
-    )
-    axes.grid(alpha=0.3)
-    if series:
-        axes.legend()
+    """Lines over the unchanged share, of the second and of the last revision; the best that there
+    is lies on the diagonal."""
+    figure.set_size_inches(11, 5)
+    numbers = sorted({int(row["revision_number"] or 0) for row in rows})
+    shown = sorted({2, numbers[-1]}) if numbers else []
+    every = figure.subplots(1, max(1, len(shown)), squeeze=False)[0]
+    for axes, number in zip(every, shown, strict=False):
+        series: dict[str, list[tuple[float, float]]] = {}
+        for row in rows:
+            if row["revision_number"] == number:
+                point = (float(row["unchanged_percent"] or 0), float(row["sent_percent"] or 0))
+                series.setdefault(f"{row['system']}, {row['way']}", []).append(point)
+        for name, points in series.items():
+            axes.plot(*zip(*sorted(points), strict=True), marker="o", label=name)
+        axes.set(
+            title=f"revision {number}: bytes sent, % of its size",
+            xlabel="unchanged tensors, % of the bytes",
+            ylim=(0, None),
+        )
+        axes.grid(alpha=0.3)
+        if series:
+            axes.legend()
 
 
 def _scale(figure: Figure, rows: Sequence[Row]) -> None:

@@ -2,8 +2,9 @@
 
 A run saves a row of checkpoints of one model; embeddings and the first layers are frozen, so many
 percent of the bytes, and all other tensors are new each time. One process of each system publishes
-the row, as a training does. `huggingface_hub` without Xet is LFS, where a file with one changed
-byte is sent whole; with Xet it is what deduplication of chunks reaches.
+the row, as a training does. The callback knows from the model what is frozen; without it the worker
+has to see it. `huggingface_hub` without Xet is LFS, where a file with one changed byte is sent
+whole; with Xet it is what deduplication of chunks reaches.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ _UNCHANGED_PERCENT = {
     Effort.DEFAULT: (0, 50, 90, 100),
     Effort.FULL: (0, 50, 90, 100),
 }
-_BYTES = {Effort.QUICK: 32 * MIB, Effort.DEFAULT: 256 * MIB, Effort.FULL: 2048 * MIB}
-_REVISIONS = {Effort.QUICK: 3, Effort.DEFAULT: 3, Effort.FULL: 4}
+_BYTES = {Effort.QUICK: 96 * MIB, Effort.DEFAULT: 256 * MIB, Effort.FULL: 2048 * MIB}
+_REVISIONS = {Effort.QUICK: 2, Effort.DEFAULT: 4, Effort.FULL: 4}
 _LAYERS = 24
 _PARTS = {
     "input_layernorm": 0.001,
@@ -62,15 +63,22 @@ def run(effort: Effort, work: Path, report: Report) -> list[Row]:
                 for number in range(1, _REVISIONS[effort] + 1)
             ]
             facts: Row = {"bytes": total, "unchanged_percent": percent}
-            unchanged = sum(size for _, size in _model(total)[: _frozen(total, percent)])
+            frozen = _model(total)[: _frozen(total, percent)]
+            unchanged = sum(size for _, size in frozen)
+            names = [name for name, _ in frozen]
             published = {
-                ("hub-revisions", "off"): _with_hub_revisions(servers, checkpoints),
-                ("huggingface_hub", "off"): _without_xet(servers, checkpoints),
-                ("huggingface_hub", "on"): _with_xet(xet, hub.root, checkpoints, work / "hf-home"),
+                ("hub-revisions", "frozen are known"): _with_hub_revisions(
+                    servers, checkpoints, names
+                ),
+                ("hub-revisions", "frozen are found"): _with_hub_revisions(
+                    servers, checkpoints, None
+                ),
+                ("huggingface_hub", "LFS"): _without_xet(servers, checkpoints),
+                ("huggingface_hub", "Xet"): _with_xet(xet, hub.root, checkpoints, work / "hf-home"),
             }
-            for (system, with_xet), published_row in published.items():
+            for (system, way), published_row in published.items():
                 for number, published_one in enumerate(published_row, start=1):
-                    name: Row = {"system": system, "xet": with_xet, "revision_number": number}
+                    name: Row = {"system": system, "way": way, "revision_number": number}
                     rows.append(name | facts | _figures(published_one, total))
                     if number > 1 and unchanged:
                         again = max(0, published_one.bytes_sent - (total - unchanged))
@@ -121,9 +129,14 @@ def _model(total: int) -> list[tuple[str, int]]:
     return [*tensors, ("model.norm.weight", rest), ("lm_head.weight", ends)]
 
 
-def _with_hub_revisions(servers: Servers, checkpoints: Sequence[Path]) -> list[Published]:
+def _with_hub_revisions(
+    servers: Servers, checkpoints: Sequence[Path], frozen: Sequence[str] | None
+) -> list[Published]:
+    """`frozen` is what the callback reads off the model; None where nobody tells it."""
+    shutil.rmtree(checkpoints[0].parent / "_hub_revisions", ignore_errors=True)  # of another way
     task = clients.publish_row_with_hub_revisions
-    return _publish(servers, task, checkpoints, partial(_in_sink, servers.storage_endpoint), {})
+    sent = partial(_in_sink, servers.storage_endpoint)
+    return _publish(servers, task, checkpoints, sent, {}, frozen)
 
 
 def _without_xet(servers: Servers, checkpoints: Sequence[Path]) -> list[Published]:
@@ -148,9 +161,10 @@ def _publish(
     checkpoints: Sequence[Path],
     sent: Callable[[], int],
     environment: Mapping[str, str],
+    *options: object,
 ) -> list[Published]:
     target = client.new_target()
-    _, published = measure(task, target, checkpoints, sent, environment=environment)
+    _, published = measure(task, target, checkpoints, sent, *options, environment=environment)
     for checkpoint in checkpoints:
         weights = (checkpoint / "model.safetensors").stat().st_size
         files = client.files(target.repo_id, checkpoint.name)

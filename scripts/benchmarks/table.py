@@ -16,6 +16,7 @@ _PREFIXES = ("", "Ki", "Mi", "Gi", "Ti")
 _NUMBERS_THAT_ARE_PARAMETERS = (
     "bytes", "files", "rtt_ms", "unchanged_percent", "revision_number", "jobs", "revisions",
 )  # fmt: skip
+_IN_JSON_ALONE = ("heaviest_modules",)  # too long for a screen
 _LONGEST_PARAMETER = 60  # characters; a longer text is a remark
 _WIDEST = 30
 _GAP = 3  # what SIMPLE puts between two columns
@@ -47,7 +48,8 @@ def _group_tables(
         parameters = [key for key in parameters if key not in ("files", "bytes")]
     same = [key for key in parameters if len({row[key] for row in rows}) == 1 and key != "system"]
     shown = [key for key in parameters if key not in same]
-    others = list(dict.fromkeys(key for row in rows for key in row if key not in parameters))
+    left_out = (*parameters, *_IN_JSON_ALONE)
+    others = list(dict.fromkeys(key for row in rows for key in row if key not in left_out))
     figures = [key for key in others if _is_numeric(rows, key) and key not in ("files", "bytes")]
     remarks = [key for key in others if not _is_numeric(rows, key)]
     widths = {key: _width(name, rows, key) for key in (*shown, *figures)}
