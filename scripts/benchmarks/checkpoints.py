@@ -67,6 +67,13 @@ def write_weights(path: Path, tensors: Sequence[Tensor]) -> None:
         file.truncate()
 
 
+def data_size(path: Path) -> int:
+    """Bytes of a safetensors file behind its header, which may be split in another way."""
+    with path.open("rb") as file:
+        (header,) = struct.unpack("<Q", file.read(8))
+    return path.stat().st_size - 8 - int(header)
+
+
 def write_checkpoint(folder: Path, sizes: Sequence[int], seed: int | None) -> None:
     """A checkpoint whose weights are one file for each of `sizes` (bytes of data), named as
     transformers names shards, and what lies beside them. Those of other seeds share no tensor with

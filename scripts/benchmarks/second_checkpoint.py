@@ -19,7 +19,7 @@ from pathlib import Path
 from hub_revisions.local_hub import LocalHub
 
 from . import Report, Row, clients
-from .checkpoints import MIB, Tensor, write_small_files, write_weights
+from .checkpoints import MIB, Tensor, data_size, write_small_files, write_weights
 from .clients import Published
 from .effort import Effort
 from .process import measure
@@ -166,7 +166,7 @@ def _publish(
     target = client.new_target()
     _, published = measure(task, target, checkpoints, sent, *options, environment=environment)
     for checkpoint in checkpoints:
-        weights = (checkpoint / "model.safetensors").stat().st_size
+        weights = data_size(checkpoint / "model.safetensors")
         files = client.files(target.repo_id, checkpoint.name)
         if sum(size for path, size in files.items() if path.endswith(".safetensors")) < weights:
             raise RuntimeError(f"{task.__name__}: {checkpoint.name} is not whole: {files}")
