@@ -34,10 +34,9 @@ Status guarded(const std::function<Status()>& task) {
 void set_thread_priority(ThreadPriority priority) {
   if (priority == ThreadPriority::kNormal) return;
   const auto tid = static_cast<pid_t>(::syscall(SYS_gettid));
-  // Four hashing threads at nice 10 took a quarter of a busy core from training.
   const sched_param none{};
-  if (::sched_setscheduler(tid, SCHED_IDLE, &none) != 0) {
-    ::setpriority(PRIO_PROCESS, static_cast<id_t>(tid), 19);
+  if (priority == ThreadPriority::kLow || ::sched_setscheduler(tid, SCHED_IDLE, &none) != 0) {
+    ::setpriority(PRIO_PROCESS, static_cast<id_t>(tid), 10);
   }
   ::syscall(SYS_ioprio_set, kIoprioWhoProcess, 0, kIoprioBestEffortLowest);
 }

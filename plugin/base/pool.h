@@ -13,9 +13,11 @@ namespace hubrev {
 
 enum class ThreadPriority {
   kNormal,
-  // SCHED_IDLE (sched(7)) and the lowest best-effort IO class: runs on what training leaves over,
-  // and at a few thousandths of a core where training leaves nothing.
-  kLow,
+  kLow,  // nice 10 and the lowest best-effort IO class: training goes first
+  // SCHED_IDLE (sched(7)), and IO as kLow: runs on what training leaves over, at a few thousandths
+  // of a core where that is nothing. For threads that hold no lock, ours or the file system's, that
+  // a training thread may wait for.
+  kIdle,
 };
 
 // A fixed set of threads. Tasks may block. Thread-safe; must outlive whoever waits on it.

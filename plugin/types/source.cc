@@ -112,7 +112,10 @@ Result<std::size_t> SourceReader::read(std::span<char> buffer) {
     }
     const auto& range = std::get<FileRange>(part);
     if (!file_ || file_path_ != range.path) {
-      file_ = Fd(::open(range.path.c_str(), O_RDONLY | O_CLOEXEC));
+      // Without noting the time of access: a write to the disk that nobody needs, and that a save
+      // may have to wait for. Another's file refuses it.
+      file_ = Fd(::open(range.path.c_str(), O_RDONLY | O_CLOEXEC | O_NOATIME));
+      if (!file_) file_ = Fd(::open(range.path.c_str(), O_RDONLY | O_CLOEXEC));
       if (!file_) return errno_error(errno, "cannot open " + range.path);
       file_path_ = range.path;
       // Twice the kernel's usual read-ahead, for a file that is not in its cache any more.

@@ -14,6 +14,11 @@ namespace {
 constexpr std::size_t kLanes = 2;
 constexpr std::chrono::milliseconds kWatchInterval{500};
 
+// Where nearly all of the work is done.
+ThreadPriority priority_of_files(ThreadPriority priority) {
+  return priority == ThreadPriority::kLow ? ThreadPriority::kIdle : priority;
+}
+
 bool folder_exists(const std::string& path) {
   std::error_code ignored;
   return std::filesystem::is_directory(path, ignored);
@@ -31,7 +36,7 @@ Engine::Engine(Settings settings, nlohmann::json effective, std::string output_d
       connection_(*http_, make_retry(settings_, &log_), std::move(token)),
       weights_(spool_, log_),
       jobs_(settings_.max_pushes_per_hour),
-      files_(settings_.concurrency, settings_.priority),
+      files_(settings_.concurrency, priority_of_files(settings_.priority)),
       lanes_(kLanes, settings_.priority) {
   // A server or proxy may echo either form of it.
   log_.redact(connection_.token());
