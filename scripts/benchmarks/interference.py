@@ -51,8 +51,8 @@ class Plan:
 
 
 _PLANS = {
-    Effort.QUICK: Plan(3, 0.8, 6),
-    Effort.DEFAULT: Plan(5, 3.0, 24),
+    Effort.QUICK: Plan(2, 0.8, 6),
+    Effort.DEFAULT: Plan(4, 1.5, 12),
     Effort.FULL: Plan(12, 6.0, 64),
 }
 
