@@ -94,7 +94,7 @@ TEST(TensorsApart, AreShared) {
   for (char step = 1; step <= 4; ++step) {
     revisions.push_back(training.publish({{"model.safetensors", file_with(tensors, {"c"}, step)}}));
   }
-  for (const int whole : {0, 1}) {
+  for (std::size_t whole = 0; whole < 2; ++whole) {
     EXPECT_EQ(revisions[whole].reports[0].outcome, FixOutcome::kUnchanged);
     EXPECT_NE(find_entry(revisions[whole].snapshot, "model.safetensors"), nullptr);
   }
