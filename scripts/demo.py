@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from rich.console import Console
-
 ROOT = Path(__file__).resolve().parent.parent
 SAVE_STEPS = 20
 MAX_STEPS = 160
@@ -202,26 +200,24 @@ def slurm(folder: Path) -> Iterator[None]:
         subprocess.run([script, "stop", str(folder)], check=True)
 
 
-def show_choice(console: Console, repository) -> str | None:
+def show_choice(repository) -> str | None:
     """What the repository knows about its evaluations; the revision that main is made from."""
     from hub_revisions.selection.decision import read_decisions
-    from rich.table import Table
+    from hub_revisions.text_table import Column, render_table
 
     contents = repository.read()
     decisions = read_decisions(contents.records).decisions
     if not decisions or decisions[-1].winner is None:
-        console.print("[red]no revision was chosen[/red]")
+        print("no revision was chosen")
         return None
     decision = decisions[-1]
-    table = Table("revision", decision.criteria[0].key, title=decision.rule, title_justify="left")
-    for one in decision.scored:
-        table.add_row(one.revision, f"{one.score:.4f} ± {one.stderr or 0:.4f}")
-    for one in decision.excluded:
-        table.add_row(one.revision, one.reason)
-    console.print(table)
+    rows = [(one.revision, f"{one.score:.4f} ± {one.stderr or 0:.4f}") for one in decision.scored]
+    rows += [(one.revision, one.reason) for one in decision.excluded]
+    columns = [Column("revision"), Column(decision.criteria[0].key)]
+    print(render_table(columns, rows, title=decision.rule), end="")
     main_branch = next(r for r in contents.revisions if r.revision == "main")
-    console.print(f"best: {decision.winner.revision} ({decision.why})")
-    console.print(f"main is now at {main_branch.commit[:12]}, made from {main_branch.promoted}")
+    print(f"best: {decision.winner.revision} ({decision.why})")
+    print(f"main is now at {main_branch.commit[:12]}, made from {main_branch.promoted}")
     promoted = main_branch.promoted == decision.winner.revision
     return decision.winner.revision if promoted else None
 
@@ -230,7 +226,6 @@ def main() -> int:
     options = parse_arguments()
     workdir = options.workdir.resolve()
     workdir.mkdir(parents=True, exist_ok=True)
-    console = Console(width=110)
     with ExitStack() as stack:
         endpoint, token = options.endpoint, None
         if endpoint is None:
@@ -238,7 +233,7 @@ def main() -> int:
 
             hub = stack.enter_context(LocalHub(workdir / "hub"))
             endpoint, token = hub.endpoint, hub.token
-            console.print(f"local hub at {endpoint}, repositories in {hub.root}")
+            print(f"local hub at {endpoint}, repositories in {hub.root}")
         # transformers reads these when it is imported, which is why that happens below.
         os.environ["HF_ENDPOINT"] = endpoint
         os.environ["HF_HOME"] = str(workdir / "cache")
@@ -257,12 +252,12 @@ def main() -> int:
         shutil.copy(output_dir / "_hub_revisions" / "worker.log", workdir / "worker.log")
         failed = [record for record in callback.records() if record.state != "done"]
         for record in failed:
-            console.print(f"{record.revision}: {record.state}: {record.error}")
+            print(f"{record.revision}: {record.state}: {record.error}")
         if failed or not callback.records():
-            console.print("[red]not every checkpoint became a revision[/red]")
+            print("not every checkpoint became a revision")
             return 1
 
-        best = show_choice(console, Repository(options.repo, endpoint=endpoint, token=token))
+        best = show_choice(Repository(options.repo, endpoint=endpoint, token=token))
         if best is None:
             return 1
         command = ["report", options.repo, "-o", str(workdir / "report.html"),
@@ -270,9 +265,9 @@ def main() -> int:
         os.environ["HF_TOKEN"] = token or os.environ.get("HF_TOKEN", "")
         subprocess.run([sys.executable, "-m", "hub_revisions", *command], check=True)
         text, ended = generate(options.repo, "main", token)
-        console.print(f"generated from main: {text!r}")
-        console.print(f"stopped at EOS: {'yes' if ended else 'NO'}")
-        console.print(f"worker's log: {workdir / 'worker.log'}")
+        print(f"generated from main: {text!r}")
+        print(f"stopped at EOS: {'yes' if ended else 'NO'}")
+        print(f"worker's log: {workdir / 'worker.log'}")
         return 0 if ended else 1
 
 

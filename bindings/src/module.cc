@@ -13,6 +13,7 @@
 #include "bindings/src/json_text.h"
 #include "bindings/src/prune.h"
 #include "bindings/src/repository.h"
+#include "bindings/src/yaml.h"
 #include "plugin/spool/spool.h"
 #include "plugin/types/settings.h"
 #include "plugin/worker/doctor.h"
@@ -75,6 +76,7 @@ PYBIND11_MODULE(_core, module) {
   define_worker(module);
   define_repository(module);
   define_prune(module);
+  define_yaml(module);
   module.def("settings_schema", [] { return std::string(settings_schema()); });
   module.def("default_settings", [] { return dump(default_settings()); });
   module.def(

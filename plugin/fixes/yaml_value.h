@@ -53,8 +53,8 @@ inline constexpr int kMaxYamlDepth = 32;
 // repeated key the last value counts.
 Result<YamlValue> parse_yaml(const std::string& text);
 
-// The members of a map in block style, a line feed after each line.
-// Precondition: `root` is a map of at least one member.
+// A map or list in block style, a line feed after each line.
+// Precondition: `root` has at least one member or item.
 std::string write_yaml(const YamlValue& root);
 
 }  // namespace hubrev

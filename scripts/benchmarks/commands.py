@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from . import Row
 
 _COMMAND = """
-import sys, time
-from hub_revisions.cli.app import app
+import importlib, sys, time
+from hub_revisions.cli import main
+importlib.import_module(f"hub_revisions.cli.{sys.argv[1]}")
 started = time.perf_counter()
-status = app(sys.argv[1:], standalone_mode=False)
+status = main()
 print("work_s", time.perf_counter() - started, file=sys.stderr)
 sys.exit(status)
 """

@@ -11,39 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import document, run
 from hub_revisions import RevisionPusher
-from hub_revisions.cli.app import app
+from hub_revisions.cli.app import COMMANDS
 from hub_revisions.local_hub import LocalHub
 from tiny_training import branches, write_checkpoint
-from typer.testing import CliRunner, Result
 
 SECRET = "hf_do_not_show_me"
-COMMANDS = [
-    "push",
-    "status",
-    "sync",
-    "cancel",
-    "list",
-    "pick",
-    "promote",
-    "prune",
-    "eval",
-    "watch-evals",
-    "report",
-    "results",
-    "config",
-    "doctor",
-    "hub",
-]
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def document(result: Result) -> Any:
-    """The one JSON document on stdout."""
-    return json.loads(result.stdout)
 
 
 @pytest.fixture
@@ -55,7 +29,7 @@ def hub_options(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ..
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
-    result = run(command, "--help")
+    result = run(*command.split(), "--help")
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()) > 3
     assert "--token" not in result.stdout
@@ -65,21 +39,37 @@ def test_the_help_says_where_the_token_comes_from_and_what_status_means() -> Non
     text = " ".join(run("--help").stdout.split())
     assert "HF_TOKEN" in text
     assert "130 interrupted" in text
+    assert {name.split()[0] for name in COMMANDS} <= set(text.split())
+    assert "schema" in run("config", "--help").stdout
 
 
-def test_it_starts_without_torch_and_transformers() -> None:
+@pytest.mark.parametrize("words", [(), ("config",)])
+def test_without_a_command_there_is_help(words: tuple[str, ...]) -> None:
+    result = run(*words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "commands:" in result.stderr
+
+
+def test_it_starts_without_torch_and_transformers_and_the_version_without_commands() -> None:
     code = (
-        "import sys, hub_revisions.cli.app as a; "
-        "print({'torch', 'transformers', 'uvicorn'} & set(sys.modules))"
+        "import contextlib, sys, hub_revisions.cli as cli\n"
+        "with contextlib.suppress(SystemExit): cli.main(sys.argv[1:])\n"
+        "heavy = {'torch', 'transformers', 'uvicorn', 'hub_revisions.pusher'}\n"
+        "print(heavy & set(sys.modules))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "set()\n"
+
+    def loaded(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.splitlines()[-1]
+
+    assert loaded("--version") == "set()"
+    assert loaded("push", "--help") == "{'hub_revisions.pusher'}"
 
 
 def test_the_version_is_the_modules() -> None:

@@ -260,8 +260,7 @@ def test_a_check_that_fails(
     import logging, sys
     logging.basicConfig(level=logging.DEBUG)
     from hub_revisions.cli import main
-    sys.argv[1:] = ["doctor", "--repo", sys.argv[2], "--endpoint", sys.argv[1]]
-    main()
+    sys.exit(main(["doctor", "--repo", sys.argv[2], "--endpoint", sys.argv[1]]))
     """
     with Child(tmp_path, script, proxy.endpoint, where["repo_id"], HF_TOKEN=TOKEN) as child:
         assert child.ends() == 1, child.output

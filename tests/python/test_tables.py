@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
+import fcntl
 import logging
 import math
+import os
+import pty
+import re
+import struct
+import termios
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +19,13 @@ import pytest
 from hub_revisions import JobRecord, RevisionPusher
 from hub_revisions._native import JobError, Progress, to_json
 from hub_revisions.drain import drain
+from hub_revisions.progress import ERASE_LINE, progress_display
 from hub_revisions.tables import (
     format_bytes,
     main_metric,
-    stderr_console,
     summarise,
     summary_table,
 )
-from rich.console import Console
 from tiny_training import write_checkpoint
 
 
@@ -75,19 +81,9 @@ def test_a_row_says_what_became_of_a_job() -> None:
     rows = summarise(records, "eval_loss", {"a": 7.125})
     assert (rows[0].metric, rows[0].waited_ms) == (1.25, 7.125)
     assert (rows[1].metric, rows[1].waited_ms) == (None, 1.5)
-    output = io.StringIO()
-    Console(file=output, width=160).print(summary_table(rows, "eval_loss"))
-    text = output.getvalue()
+    text = summary_table(rows, "eval_loss", None)
     for part in ("revision-a", "1.25", "2.0 MB", "1.0 kB", "7.12", "failed: the token is wrong"):
         assert part in text, part
-
-
-def test_brackets_in_names_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = summarise([record("[red]")], "eval_loss")
-    stderr_console().print(summary_table(rows, "eval_loss"))
-    captured = capsys.readouterr()
-    assert "revision-[red]" in captured.err
-    assert captured.out == ""
 
 
 def test_json_has_no_nan() -> None:
@@ -115,12 +111,54 @@ def test_a_bar_is_drawn_on_a_terminal(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    screen = io.StringIO()
-    terminal = Console(file=screen, force_terminal=True, width=100)
-    monkeypatch.setattr("hub_revisions.drain.stderr_console", lambda: terminal)
     folder = write_checkpoint(tmp_path / "checkpoint-1", step=1, size=50_000_000)
-    with RevisionPusher(tmp_path, **where) as pusher:
+    with Terminal(columns=70) as terminal, RevisionPusher(tmp_path, **where) as pusher:
+        monkeypatch.setattr("sys.stderr", terminal.stream)
         pusher.submit(folder)
         assert drain(pusher, 60, progress_bar=True)
         assert pusher.records()[0].state == "done"
-    assert "of 1 revisions" in screen.getvalue()
+    drawn = terminal.text.split(ERASE_LINE)
+    assert drawn[0] == drawn[-1] == ""  # it leaves nothing behind
+    assert all(len(line) < 70 for line in drawn)
+    assert re.fullmatch(r"\[#*-*\]  waiting for 1 of 1 revisions: .*", drawn[1])
+
+
+def test_the_line_of_a_bar() -> None:
+    with Terminal(columns=200) as terminal, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stderr", terminal.stream)
+        with progress_display(progress_bar=True, log_seconds=1) as display:
+            display.show("unknown", 0, 0)
+            display.show("half", 10, 20)
+            display.show("more than all", 30, 20)
+    half = "#" * 15
+    lines = [
+        f"[{'-' * 30}]  unknown",
+        f"[{half}{'-' * 15}]  half",
+        f"[{half}{half}]  more than all",
+    ]
+    assert terminal.text.split(ERASE_LINE) == ["", *lines, ""]
+
+
+class Terminal:
+    """A terminal that a program writes to: `stream`; what it got is `text`, afterwards."""
+
+    def __init__(self, columns: int) -> None:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        self.stream = os.fdopen(slave, "w")
+        self.text = ""
+        self._reader = threading.Thread(target=self._read)
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):  # EIO: nobody has the other side open
+            while piece := os.read(self._master, 65536):
+                self.text += piece.decode()
+
+    def __enter__(self) -> Terminal:
+        self._reader.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stream.close()
+        self._reader.join()
+        os.close(self._master)

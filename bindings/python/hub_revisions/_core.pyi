@@ -102,6 +102,15 @@ def prune(settings: str, token: str, request: str) -> str:
     problem}.
     """
 
+def read_yaml(text: str) -> str:
+    """One YAML document as JSON text; every scalar is a string.
+
+    HubRevisionError for what is no YAML, uses aliases or tags, or is nested too deeply.
+    """
+
+def write_yaml(value: str) -> str:
+    """The JSON text of a list or an object that is not empty, as YAML in block style."""
+
 def doctor(settings: str, token: str, output_dir: str) -> str:
     """JSON array of {check, ok, detail}: endpoint, token, write access, spool, free space."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +34,8 @@ from .outcomes import OnOutcome
 from .plan import make_plan
 from .pusher import RevisionPusher
 from .settings import Config, check_config, check_keywords
-from .tables import SummaryRow, main_metric, stderr_console, summarise, summary_table
+from .tables import SummaryRow, main_metric, summarise, summary_table
+from .text_table import terminal_width
 from .watch import Watch
 
 logger = logging.getLogger("hub_revisions")
@@ -320,7 +322,7 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         if records:
             metric = main_metric(records, metric_for_best_model)
             rows = summarise(records, metric, self._waited_ms)
-            stderr_console().print(summary_table(rows, metric))
+            sys.stderr.write(summary_table(rows, metric, terminal_width(sys.stderr)))
 
     def _poll(self) -> None:
         if self._pusher is not None and not self._pusher.closed:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ._native import JobRecord
+from .progress import progress_display
 from .pusher import RevisionPusher
-from .tables import format_bytes, stderr_console
+from .tables import format_bytes
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from .evaluation.runner import EvaluationRunner
+    from .evaluation.runner import EvaluationRunner, EvaluationStatus
 
 logger = logging.getLogger("hub_revisions")
 
-_POLL_SECONDS = 0.2
 _LOG_SECONDS = 10.0
+_BUSY = ("fixing", "uploading", "pushing", "confirming")
 
 
 def finish(pusher: RevisionPusher, *, progress_bar: bool) -> bool:
@@ -53,16 +52,18 @@ def finish(pusher: RevisionPusher, *, progress_bar: bool) -> bool:
 def drain(pusher: RevisionPusher, timeout: float | None, *, progress_bar: bool) -> bool:
     """Wait for every job, showing progress; False if some are left after `timeout` seconds.
 
-    The bar is drawn on stderr if that is a terminal; otherwise a line is logged now and then.
     Ctrl-C raises `KeyboardInterrupt`; the jobs go on until the pusher is closed.
     """
     if pusher.wait(timeout=0):
         return True
-    deadline = None if timeout is None else time.monotonic() + timeout
-    console = stderr_console()
-    if progress_bar and console.is_terminal:
-        return _drain_with_bar(pusher, deadline, console)
-    return _drain_with_log(pusher, deadline)
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
+    with progress_display(progress_bar=progress_bar, log_seconds=_LOG_SECONDS) as display:
+        while True:
+            display.show(*_pushing(pusher.records()))
+            left_seconds = max(0.0, deadline - time.monotonic())
+            ended = pusher.wait(timeout=min(display.interval, left_seconds))
+            if ended or left_seconds <= display.interval:
+                return ended
 
 
 def wait_for_evaluations(runner: EvaluationRunner, timeout: float, *, progress_bar: bool) -> bool:
@@ -71,92 +72,38 @@ def wait_for_evaluations(runner: EvaluationRunner, timeout: float, *, progress_b
     Ctrl-C raises `KeyboardInterrupt`.
     """
     deadline = time.monotonic() + timeout
-    console = stderr_console()
-    if progress_bar and console.is_terminal:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-        columns = (TextColumn("Evaluating revisions"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task("", total=None)
-
-            def show(done: int, total: int) -> None:
-                bar.update(task, completed=done, total=total or None)
-
-            return _wait_for_evaluations(runner, deadline, show, _POLL_SECONDS)
-
-    def tell(done: int, total: int) -> None:
-        logger.info("waiting for evaluations: %d of %d are done", done, total)
-
-    return _wait_for_evaluations(runner, deadline, tell, _LOG_SECONDS)
-
-
-def _wait_for_evaluations(
-    runner: EvaluationRunner, deadline: float, show: Callable[[int, int], None], interval: float
-) -> bool:
-    while True:
-        left_seconds = _left(deadline)
-        ended = runner.wait(min(interval, left_seconds))
-        status = runner.status()
-        show(sum(one.recorded for one in status), len(status))
-        if ended or left_seconds <= interval:
-            return ended
-
-
-def _drain_with_bar(pusher: RevisionPusher, deadline: float | None, console: Console) -> bool:
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TransferSpeedColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("Pushing revisions", total=None)
+    with progress_display(progress_bar=progress_bar, log_seconds=_LOG_SECONDS) as display:
         while True:
-            left_seconds = _left(deadline)
-            ended = pusher.wait(timeout=min(_POLL_SECONDS, left_seconds))
-            records = pusher.records()
-            sent, total = _transferred(records)
-            left = sum(not record.is_final for record in records)
-            bar.update(
-                task,
-                completed=sent,
-                total=total or None,
-                description=f"Pushing {left} of {len(records)} revisions",
-            )
-            if ended or left_seconds <= _POLL_SECONDS:
+            display.show(*_evaluating(runner.status()))
+            left_seconds = max(0.0, deadline - time.monotonic())
+            ended = runner.wait(min(display.interval, left_seconds))
+            if ended or left_seconds <= display.interval:
                 return ended
 
 
-def _drain_with_log(pusher: RevisionPusher, deadline: float | None) -> bool:
-    while True:
-        records = pusher.records()
-        sent, total = _transferred(records)
-        logger.info(
-            "waiting for %d of %d revisions: %s of %s are on the server",
-            sum(not record.is_final for record in records),
-            len(records),
-            format_bytes(sent),
-            format_bytes(total),
-        )
-        left_seconds = _left(deadline)
-        ended = pusher.wait(timeout=min(_LOG_SECONDS, left_seconds))
-        if ended or left_seconds <= _LOG_SECONDS:
-            return ended
+def _pushing(records: Sequence[JobRecord]) -> tuple[str, int, int]:
+    """What a display shows of jobs."""
+    sent, total = _transferred(records)
+    waiting = [record for record in records if not record.is_final]
+    text = (
+        f"waiting for {len(waiting)} of {len(records)} revisions: "
+        f"{format_bytes(sent)} of {format_bytes(total)} are on the server"
+    )
+    rate = sum(record.progress.bytes_per_second or 0 for record in waiting)
+    if rate:
+        text += f", {format_bytes(rate)}/s"
+    busy = [record.revision for record in waiting if record.state in _BUSY]
+    return f"{text}; now {', '.join(busy)}" if busy else text, sent, total
+
+
+def _evaluating(statuses: Sequence[EvaluationStatus]) -> tuple[str, int, int]:
+    """What a display shows of evaluations."""
+    done = sum(one.recorded for one in statuses)
+    text = f"waiting for evaluations: {done} of {len(statuses)} are done"
+    return text, done, len(statuses)
 
 
 def _transferred(records: Sequence[JobRecord]) -> tuple[int, int]:
     total = sum(record.progress.bytes_total for record in records)
     there = sum(record.progress.bytes_sent + record.progress.bytes_present for record in records)
     return min(there, total), total  # what was sent twice counts twice
-
-
-def _left(deadline: float | None) -> float:
-    return math.inf if deadline is None else max(0.0, deadline - time.monotonic())

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ._native import JobRecord
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+from .text_table import Column, render_table
 
 
 @dataclass(frozen=True)
@@ -61,39 +57,26 @@ def main_metric(records: Sequence[JobRecord], wanted: str | None = None) -> str:
     return next((name for name in preferred if name in names), "eval_loss")
 
 
-def summary_table(rows: Sequence[SummaryRow], metric: str) -> Table:
-    """The rows as a table for a terminal."""
-    from rich.table import Table
-
-    table = Table(title="Revisions", title_justify="left")
-    table.add_column("revision", overflow="fold")
-    for name in ("step", metric, "size", "sent", "push s", "waited ms"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("state", overflow="fold")
-    for row in rows:
-        table.add_row(
-            row.revision,
-            "" if row.step is None else str(row.step),
-            "" if row.metric is None else f"{row.metric:.4g}",
-            format_bytes(row.size),
-            format_bytes(row.sent),
-            f"{row.push_seconds:.2f}",
-            f"{row.waited_ms:.2f}",
-            f"{row.state}: {row.error}" if row.error else row.state,
-        )
-    return table
-
-
-def stderr_console() -> Console:
-    """Where progress and tables go: the library writes nothing to stdout."""
-    from rich.console import Console
-
-    console = Console(stderr=True, highlight=False, markup=False)
-    # A log file has no width; 80 columns would fold every row of the table.
-    return (
-        console
-        if console.is_terminal
-        else Console(stderr=True, highlight=False, markup=False, width=160)
+def summary_table(rows: Sequence[SummaryRow], metric: str, width: int | None) -> str:
+    """The rows as a table, folded to `width` where that is given."""
+    numbers = ("step", metric, "size", "sent", "push s", "waited ms")
+    return render_table(
+        [Column("revision"), *(Column(name, "right") for name in numbers), Column("state")],
+        [
+            (
+                row.revision,
+                "" if row.step is None else str(row.step),
+                "" if row.metric is None else f"{row.metric:.4g}",
+                format_bytes(row.size),
+                format_bytes(row.sent),
+                f"{row.push_seconds:.2f}",
+                f"{row.waited_ms:.2f}",
+                f"{row.state}: {row.error}" if row.error else row.state,
+            )
+            for row in rows
+        ],
+        title="Revisions",
+        width=width,
     )
 
 

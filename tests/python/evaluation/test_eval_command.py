@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from child_process import Child, until
+from command_line import run
 from hub_revisions import RevisionPusher
-from hub_revisions.cli.app import app
 from hub_revisions.evaluation.engines.process import read_started
 from hub_revisions.local_hub import LocalHub
 from hub_revisions.repository import Repository
@@ -20,7 +20,6 @@ from hub_revisions.results.store import Stored, read_records
 from huggingface_hub import HfApi
 from marked_token import assert_clean_tree
 from tiny_training import make_model, make_tokenizer, write_checkpoint
-from typer.testing import CliRunner, Result
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 STEPS = (1, 2, 3)
@@ -34,12 +33,8 @@ EVAL = """
 import sys
 from hub_revisions.cli import main
 sys.argv[0] = "hub-revisions"
-main()
+sys.exit(main())
 """
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture

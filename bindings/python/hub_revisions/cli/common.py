@@ -1,22 +1,18 @@
-"""What the commands share: options, output, and how errors end them."""
+"""What the commands share: options, output, exit statuses."""
 
 from __future__ import annotations
 
-import functools
+import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import Any
 
 from .. import _core
 from .._native import Promotion, config_error, to_json
 from ..settings import check_keywords
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from ..text_table import Column, printable, render_table, terminal_width
 
 FAILED = 1
 WRONG_USAGE = 2
@@ -25,78 +21,65 @@ NONE_ELIGIBLE = 3
 PROVISIONAL = 4
 INTERRUPTED = 130
 
-Command = Callable[..., int | None]
-
-RepoArgument = Annotated[
-    str, typer.Argument(metavar="REPO", help="'namespace/name', or 'name' in your own.")
-]
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="A JSON file of settings.")
-]
-EndpointOption = Annotated[
-    str | None, typer.Option("--endpoint", metavar="URL", help="The Hub; also HF_ENDPOINT.")
-]
-SpoolOption = Annotated[
-    Path | None,
-    typer.Option("--spool-dir", metavar="DIR", help="The spool, if it is not in its usual place."),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Any other setting, see 'hub-revisions config show'."
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "--config": {"type": Path, "metavar": "FILE", "help": "A JSON file of settings."},
+    "--endpoint": {"metavar": "URL", "help": "The Hub; also HF_ENDPOINT."},
+    "--spool-dir": {
+        "type": Path,
+        "metavar": "DIR",
+        "help": "The spool, if it is not in its usual place.",
+    },
+    "--set": {
+        "dest": "settings",
+        "action": "append",
+        "metavar": "KEY=VALUE",
+        "help": "Any other setting, see 'hub-revisions config show'.",
+    },
+    "--json": {
+        "dest": "as_json",
+        "action": "store_true",
+        "help": "One JSON document on stdout.",
+    },
+}
 
 
-def guarded(command: Command) -> Callable[..., None]:
-    """Turn a command's errors into one sentence on stderr and an exit status."""
+def add_repo(parser: argparse.ArgumentParser) -> None:
+    """The argument REPO, as `repo`."""
+    parser.add_argument("repo", metavar="REPO", help="'namespace/name', or 'name' in your own.")
 
-    @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        try:
-            status = command(*args, **kwargs)
-        except KeyboardInterrupt:
-            message("interrupted")
-            status = INTERRUPTED
-        except _core.ConfigError as error:
-            message(f"error: {error}")
-            status = WRONG_USAGE
-        except (_core.HubRevisionError, OSError) as error:
-            message(f"error: {error}")
-            status = FAILED
-        raise typer.Exit(status or 0)
 
-    return run
+def add_options(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Options that mean the same in every command: `config`, `endpoint`, `spool_dir`, `settings`
+    (of --set) and `as_json` (of --json)."""
+    for name in names:
+        parser.add_argument(name, **_OPTIONS[name])
+
+
+def say(text: str) -> None:
+    """One line of the command's answer, on stdout."""
+    sys.stdout.write(f"{text}\n")
 
 
 def message(text: str) -> None:
     """One line for a person, beside the output."""
-    typer.echo(printable(text), err=True)
-
-
-def printable(text: str) -> str:
-    """Text of others on one line, without what would command a terminal."""
-    return "".join(char if char.isprintable() else " " for char in text)
+    sys.stdout.flush()
+    sys.stderr.write(f"{printable(text)}\n")
 
 
 def tell(promotion: Promotion) -> None:
     """One line about what was promoted."""
     verb = "is now" if promotion.changed else "was already"
-    typer.echo(f"{promotion.target} {verb} {promotion.revision}  {promotion.commit}")
+    say(f"{promotion.target} {verb} {promotion.revision}  {promotion.commit}")
 
 
 def emit_json(value: object) -> None:
     """The command's result as the one JSON document on stdout."""
-    typer.echo(to_json(value))
+    say(to_json(value))
 
 
-def stdout_console() -> Console:
-    """Where tables go. In a pipe there is no width to fold at."""
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() else 200
-    return Console(highlight=False, markup=False, width=width)
+def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    """A table on stdout."""
+    sys.stdout.write(render_table(columns, rows, width=terminal_width(sys.stdout)))
 
 
 def keywords(overrides: list[str] | None = None, **options: Any) -> dict[str, Any]:

@@ -1,16 +1,7 @@
-"""`hub`: a Hub on this machine."""
+"""`hub`: a Hub on this machine, served from a folder."""
 
 from __future__ import annotations
 
-import typer
+from ..local_hub.__main__ import add_arguments, run
 
-from .common import guarded
-
-
-@guarded
-def hub(context: typer.Context) -> int:
-    """Serve a local hub from a folder (--root DIR); 'hub --help' lists its options."""
-    # Its web server is needed by no other command.
-    from ..local_hub.__main__ import main
-
-    return main(context.args)
+__all__ = ["add_arguments", "run"]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-import typer
 
 from .._core import AuthError
 from .._native import Promotion
@@ -15,140 +13,100 @@ from ..selection.decision import Decision, read_decisions, record
 from ..selection.promotion import promote_revision
 from ..selection.rule import Rule, make_rule
 from ..selection.waiting import wait_until_final
+from ..text_table import Column, printable
 from .common import (
     NONE_ELIGIBLE,
     PROVISIONAL,
-    ConfigOption,
-    EndpointOption,
-    JsonOption,
-    RepoArgument,
+    add_options,
+    add_repo,
     emit_json,
-    guarded,
     keywords,
     message,
-    printable,
-    stdout_console,
+    say,
+    show_table,
     tell,
 )
 
-if TYPE_CHECKING:
-    from rich.table import Table
 
-MetricOption = Annotated[
-    str | None,
-    typer.Option("--metric", metavar="M[:mode]", help="What to compare; * and ? are wildcards."),
-]
-WeightsOption = Annotated[
-    str, typer.Option("--weights", metavar="M=W,M=W", help="Several metrics, in place of --metric.")
-]
-RequireOption = Annotated[
-    list[str] | None,
-    typer.Option("--require", metavar="'M>=X'", help="Who does not fulfil it is left out."),
-]
+def add_arguments(parser: ArgumentParser) -> None:
+    add = parser.add_argument
+    add_repo(parser)
+    add("--metric", metavar="M[:mode]", help="What to compare; * and ? are wildcards.")
+    add("--mode", choices=("min", "max"),
+        help="Whether small or large is good, where that is not known.")  # fmt: skip
+    add("--weights", default="", metavar="M=W,M=W", help="Several metrics, in place of --metric.")
+    add("--require", action="append", default=[], metavar="'M>=X'",
+        help="Who does not fulfil it is left out.")  # fmt: skip
+    add("--normalize", choices=("rank", "baseline-delta"),
+        help="How metrics of different scales are weighted.")  # fmt: skip
+    add("--baseline", default="", metavar="REVISION", help="Of baseline-delta.")
+    add("--tolerance", type=float, default=0.0, metavar="X",
+        help="The earliest revision this close to the best.")  # fmt: skip
+    add("--within-se", type=float, metavar="X",
+        help="The same, in standard errors of the best.")  # fmt: skip
+    add("--margin", type=float, default=0.0, metavar="X",
+        help="What was picked before stays, unless better by more.")  # fmt: skip
+    add("--source", choices=("trainer", "evaluation"),
+        help="Whose numbers, where both have the metric.")  # fmt: skip
+    add("--suite", default="", metavar="NAME", help="Only this suite's results.")
+    add("--fingerprint", dest="fingerprints", action="append", default=[], metavar="HASH",
+        help="Only results measured this way; its beginning is enough.")  # fmt: skip
+    add("--allow-partial", action="store_true",
+        help="Results of a part of the samples count too.")  # fmt: skip
+    add("--final", action="store_true",
+        help="Fail with status 4 while evaluations are running.")  # fmt: skip
+    add("--wait", action="store_true", help="Wait for running evaluations.")
+    add("--deadline", type=float, metavar="SECONDS", help="How long, instead of until theirs.")
+    add("--promote", metavar="BRANCH", help="Make this branch equal to the best.")
+    add("--provisional-ok", action="store_true",
+        help="Promote although evaluations are running.")  # fmt: skip
+    add("--no-record", action="store_true",
+        help="Do not write the decision to the repository.")  # fmt: skip
+    add_options(parser, "--config", "--endpoint", "--json")
 
 
-@guarded
-def pick(
-    repo: RepoArgument,
-    metric: MetricOption = None,
-    mode: Annotated[
-        Literal["min", "max"] | None,
-        typer.Option("--mode", help="Whether small or large is good, where that is not known."),
-    ] = None,
-    weights: WeightsOption = "",
-    require: RequireOption = None,
-    normalize: Annotated[
-        Literal["rank", "baseline-delta"] | None,
-        typer.Option("--normalize", help="How metrics of different scales are weighted."),
-    ] = None,
-    baseline: Annotated[
-        str, typer.Option("--baseline", metavar="REVISION", help="Of baseline-delta.")
-    ] = "",
-    tolerance: Annotated[
-        float, typer.Option("--tolerance", help="The earliest revision this close to the best.")
-    ] = 0.0,
-    within_se: Annotated[
-        float | None,
-        typer.Option("--within-se", help="The same, in standard errors of the best."),
-    ] = None,
-    margin: Annotated[
-        float,
-        typer.Option("--margin", help="What was picked before stays, unless better by more."),
-    ] = 0.0,
-    source: Annotated[
-        Literal["trainer", "evaluation"] | None,
-        typer.Option("--source", help="Whose numbers, where both have the metric."),
-    ] = None,
-    suite: Annotated[str, typer.Option("--suite", help="Only this suite's results.")] = "",
-    fingerprint: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--fingerprint", help="Only results measured this way; its beginning is enough."
-        ),
-    ] = None,
-    allow_partial: Annotated[
-        bool, typer.Option("--allow-partial", help="Results of a part of the samples count too.")
-    ] = False,
-    final: Annotated[
-        bool, typer.Option("--final", help="Fail with status 4 while evaluations are running.")
-    ] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for running evaluations.")] = False,
-    deadline: Annotated[
-        float | None,
-        typer.Option("--deadline", metavar="SECONDS", help="How long, instead of until theirs."),
-    ] = None,
-    promote_to: Annotated[
-        str | None,
-        typer.Option("--promote", metavar="BRANCH", help="Make this branch equal to the best."),
-    ] = None,
-    provisional_ok: Annotated[
-        bool, typer.Option("--provisional-ok", help="Promote although evaluations are running.")
-    ] = False,
-    no_record: Annotated[
-        bool, typer.Option("--no-record", help="Do not write the decision to the repository.")
-    ] = False,
-    config: ConfigOption = None,
-    endpoint: EndpointOption = None,
-    as_json: JsonOption = False,
-) -> int:
+def run(options: Namespace) -> int:
     """Name the best revision and say why; between equals, the earlier step.
 
     The decision is recorded on the branch 'evaluations'. Exit status 3: no revision is eligible, 4:
     the answer may still change, and --final or --promote asked for one that does not.
     """
     rule = make_rule(
-        metric or ("" if weights else "eval_loss"),
-        mode,
-        weights=weights,
-        require=require or (),
-        normalize=normalize,
-        baseline=baseline,
-        tolerance=tolerance,
-        within_se=within_se,
-        margin=margin,
-        source=source,
-        suite=suite,
-        fingerprints=fingerprint or (),
-        allow_partial=allow_partial,
+        options.metric or ("" if options.weights else "eval_loss"),
+        options.mode,
+        weights=options.weights,
+        require=options.require,
+        normalize=options.normalize,
+        baseline=options.baseline,
+        tolerance=options.tolerance,
+        within_se=options.within_se,
+        margin=options.margin,
+        source=options.source,
+        suite=options.suite,
+        fingerprints=options.fingerprints,
+        allow_partial=options.allow_partial,
     )
-    check_model_branch(promote_to or "")  # now, and not after a long wait
-    repository = Repository(repo, config, **keywords(endpoint=endpoint))
+    target: str | None = options.promote
+    check_model_branch(target or "")  # now, and not after a long wait
+    given = keywords(endpoint=options.endpoint)
+    repository = Repository(options.repo, options.config, **given)
     view = _View(repository, rule)
     decision = view.look()
-    if wait:
-        decision = wait_until_final(view.look, deadline, told=_tell_waiting)
-    status = _status(decision, needs_final=final or (promote_to is not None and not provisional_ok))
+    if options.wait:
+        decision = wait_until_final(view.look, options.deadline, told=_tell_waiting)
+    needs_final = options.final or (target is not None and not options.provisional_ok)
+    status = _status(decision, needs_final=needs_final)
     promotion, winner = None, decision.winner
-    if winner and not (final and status):
-        if not no_record:
+    if winner and not (options.final and status):
+        if not options.no_record:
             decision = view.record(decision)
-        if promote_to and not status:
+        if target and not status:
             promotion = promote_revision(
-                repository, winner.revision, promote_to, commit=winner.commit, decision=decision
+                repository, winner.revision, target, commit=winner.commit, decision=decision
             )
-    _show(decision, promotion, as_json=as_json)
-    if status == PROVISIONAL and promote_to:
-        message(f"{promote_to} was not moved: the answer may still change (--provisional-ok)")
+    _show(decision, promotion, as_json=options.as_json)
+    if status == PROVISIONAL and target:
+        message(f"{target} was not moved: the answer may still change (--provisional-ok)")
     return status
 
 
@@ -206,42 +164,35 @@ def _show(decision: Decision, promotion: Promotion | None, *, as_json: bool) -> 
 
 def _show_best(best: BestRevision, decision: Decision) -> None:
     name = best.metric if len(decision.criteria) == 1 else "score"
-    typer.echo(printable(f"{best.revision}  {name}={best.value:.6g}  {best.commit}"))
+    say(printable(f"{best.revision}  {name}={best.value:.6g}  {best.commit}"))
     facts = [decision.why, f"{len(decision.scored)} compared"]
     if decision.near is not None:
         names = f": {', '.join(decision.near)}" if decision.near else ""
         facts.append(f"{len(decision.near)} more within 1 standard error{names}")
-    typer.echo(printable("; ".join(facts)))
+    say(printable("; ".join(facts)))
     if decision.pareto:
-        typer.echo(f"not beaten in every metric: {', '.join(decision.pareto)}")
+        say(f"not beaten in every metric: {', '.join(decision.pareto)}")
 
 
 def _show_tables(decision: Decision) -> None:
-    from rich.table import Table
-
     if decision.scored:
-        stdout_console().print(_scored_table(decision))
+        _show_scored(decision)
     if decision.excluded:
-        table = Table("left out", "reason", box=None, pad_edge=False)
-        for one in decision.excluded:
-            table.add_row(printable(one.revision), printable(one.reason))
-        stdout_console().print(table)
+        rows = [(one.revision, one.reason) for one in decision.excluded]
+        show_table([*map(Column, ("left out", "reason"))], rows)
 
 
-def _scored_table(decision: Decision) -> Table:
-    from rich.table import Table
-
+def _show_scored(decision: Decision) -> None:
     several = len(decision.criteria) > 1
-    table = Table("revision", "commit", box=None, pad_edge=False)
-    headings = ["step", *(["score"] if several else []), *(one.key for one in decision.criteria)]
-    for heading in headings:
-        table.add_column(printable(heading), justify="right")
+    numbers = ["step", *(["score"] if several else []), *(one.key for one in decision.criteria)]
+    columns = [*map(Column, ("revision", "commit")), *(Column(name, "right") for name in numbers)]
+    rows = []
     for one in decision.scored:
-        cells: list[Any] = ["" if one.step is None else str(one.step)]
+        cells = [one.revision, one.commit[:10], "" if one.step is None else str(one.step)]
         if several:
             cells.append(f"{one.score:.4g}")
         for value in one.values:
             error = "" if value.stderr is None else f" ±{value.stderr:.2g}"
             cells.append(f"{value.value:.6g}{error}")
-        table.add_row(one.revision, one.commit[:10], *cells)
-    return table
+        rows.append(cells)
+    show_table(columns, rows)

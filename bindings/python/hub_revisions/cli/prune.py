@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
-from typing import Annotated, Literal
-
-import typer
 
 from .._native import Contents, config_error
 from ..prune import Mode, PruneReport, prune, ranking_of
@@ -16,56 +14,38 @@ from ..selection.best import decide
 from ..selection.decision import Decision
 from ..selection.rule import Source, make_rule
 from ..tables import format_bytes
+from ..text_table import Column
 from .common import (
     FAILED,
-    ConfigOption,
-    EndpointOption,
-    JsonOption,
-    RepoArgument,
+    add_options,
+    add_repo,
     emit_json,
-    guarded,
     keywords,
     message,
-    printable,
-    stdout_console,
+    say,
+    show_table,
 )
 
 
-@guarded
-def prune_command(
-    repo: RepoArgument,
-    keep_best: Annotated[
-        int | None, typer.Option("--keep-best", metavar="N", help="Keep the N best, by --metric.")
-    ] = None,
-    keep_last: Annotated[
-        int | None, typer.Option("--keep-last", metavar="N", help="Keep the N newest.")
-    ] = None,
-    keep_every: Annotated[
-        int | None,
-        typer.Option("--keep-every", metavar="N", help="Keep those whose step N divides."),
-    ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            "--metric", metavar="M[:mode]", help="What --keep-best compares. Default: eval_loss."
-        ),
-    ] = None,
-    source: Annotated[
-        Literal["trainer", "evaluation"] | None,
-        typer.Option("--source", help="Whose numbers, where both have the metric."),
-    ] = None,
-    purge_lfs: Annotated[
-        bool,
-        typer.Option("--purge-lfs", help="Delete large files for good that no revision has then."),
-    ] = False,
-    dry_run: Annotated[
-        bool | None,
-        typer.Option("--dry-run/--yes", help="Only say what would happen, or do it."),
-    ] = None,
-    config: ConfigOption = None,
-    endpoint: EndpointOption = None,
-    as_json: JsonOption = False,
-) -> int:
+def add_arguments(parser: ArgumentParser) -> None:
+    add = parser.add_argument
+    add_repo(parser)
+    add("--keep-best", type=int, metavar="N", help="Keep the N best, by --metric.")
+    add("--keep-last", type=int, metavar="N", help="Keep the N newest.")
+    add("--keep-every", type=int, metavar="N", help="Keep those whose step N divides.")
+    add("--metric", metavar="M[:mode]", help="What --keep-best compares. Default: eval_loss.")
+    add("--source", choices=("trainer", "evaluation"),
+        help="Whose numbers, where both have the metric.")  # fmt: skip
+    add("--purge-lfs", dest="purge", action="store_const", const="purge", default="keep",
+        help="Delete large files for good that no revision has then.")  # fmt: skip
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--dry-run", dest="mode", action="store_const", const="plan",
+                      help="Only say what would happen.")  # fmt: skip
+    mode.add_argument("--yes", dest="mode", action="store_const", const="apply", help="Do it.")
+    add_options(parser, "--config", "--endpoint", "--json")
+
+
+def run(options: Namespace) -> int:
     """Delete revisions that none of the --keep options keeps.
 
     In a terminal nothing is deleted without --yes; elsewhere, --yes or --dry-run has to be given.
@@ -77,24 +57,25 @@ def prune_command(
     those that no branch or tag has and that are older than a day, which an interrupted prune or
     push has left.
     """
-    mode = _mode(dry_run)
-    retention = Retention(keep_best, keep_last, keep_every)
-    if retention == Retention() and not purge_lfs:
+    mode = _mode(options.mode)
+    retention = Retention(options.keep_best, options.keep_last, options.keep_every)
+    if retention == Retention() and options.purge == "keep":
         raise config_error("say what stays: --keep-best, --keep-last or --keep-every")
-    repository = Repository(repo, config, **keywords(endpoint=endpoint))
+    given = keywords(endpoint=options.endpoint)
+    repository = Repository(options.repo, options.config, **given)
     contents = repository.read()
     decision = None
-    if metric or keep_best is not None:
-        decision = _compare(contents, metric or "eval_loss", source)
+    if options.metric or options.keep_best is not None:
+        decision = _compare(contents, options.metric or "eval_loss", options.source)
     report = prune(
         repository,
         contents,
         retention,
         ranking=ranking_of(decision) if decision else (),
-        purge="purge" if purge_lfs else "keep",
+        purge=options.purge,
         mode=mode,
     )
-    if as_json:
+    if options.as_json:
         _emit(report, decision)
     else:
         _show(report, decision)
@@ -103,12 +84,12 @@ def prune_command(
     return FAILED if report.files.problem else 0
 
 
-def _mode(dry_run: bool | None) -> Mode:
-    if dry_run is None and not sys.stdout.isatty():
+def _mode(given: Mode | None) -> Mode:
+    if given is None and not sys.stdout.isatty():
         raise config_error(
             "this is no terminal: say --yes to delete revisions, or --dry-run to see which"
         )
-    return "apply" if dry_run is False else "plan"
+    return given or "plan"
 
 
 def _compare(contents: Contents, metric: str, source: Source | None) -> Decision:
@@ -126,24 +107,22 @@ def _emit(report: PruneReport, decision: Decision | None) -> None:
 
 
 def _show(report: PruneReport, decision: Decision | None) -> None:
-    from rich.table import Table
-
     scores = _scores(decision)
-    table = Table("revision", box=None, pad_edge=False)
-    for heading in ("step", *([printable(decision.rule)] if decision else [])):
-        table.add_column(heading, justify="right")
-    table.add_column("deleted" if report.mode == "apply" else "goes")
-    table.add_column("why", overflow="fold")
+    columns = [Column("revision"), Column("step", "right")]
+    if decision:
+        columns.append(Column(decision.rule, "right"))
+    columns += map(Column, ("deleted" if report.mode == "apply" else "goes", "why"))
+    rows = []
     for one in report.revisions:
         score = scores.get(one.revision)
-        cells = ["" if one.step is None else str(one.step)]
+        cells = [one.revision, "" if one.step is None else str(one.step)]
         if decision:
             cells.append("" if score is None else f"{score:.6g}")
         answer = {"deleted": "yes", "gone": "gone", "kept": "no"}[one.verdict]
-        table.add_row(one.revision, *cells, answer, printable(one.reason))
-    stdout_console().print(table)
+        rows.append([*cells, answer, one.reason])
+    show_table(columns, rows)
     for sentence in _totals(report):
-        typer.echo(sentence)
+        say(sentence)
 
 
 def _totals(report: PruneReport) -> list[str]:

@@ -3,68 +3,44 @@
 from __future__ import annotations
 
 import os
+import sys
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from .._native import JobRecord, config_error, failure
 from ..report import build_report, render_page
 from ..repository import Repository
 from ..selection.best import decide
 from ..selection.rule import make_rule
-from .common import (
-    ConfigOption,
-    EndpointOption,
-    JsonOption,
-    RepoArgument,
-    SpoolOption,
-    emit_json,
-    guarded,
-    keywords,
-    message,
-)
+from .common import add_options, add_repo, emit_json, keywords, message
 from .spool import existing_spool, read_jobs
 
-STDOUT = Path("-")
+_STDOUT = Path("-")
 
 
-@guarded
-def report(
-    repo: RepoArgument,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="Where to write the page; '-' is stdout."
-        ),
-    ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            "--metric",
-            metavar="METRIC[:MODE]",
-            help="Choose by this metric, instead of reporting what was decided last.",
-        ),
-    ] = None,
-    output_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--output-dir", metavar="DIR", help="A training's output_dir: adds how it was pushed."
-        ),
-    ] = None,
-    spool_dir: SpoolOption = None,
-    config: ConfigOption = None,
-    endpoint: EndpointOption = None,
-    as_json: JsonOption = False,
-) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
+    add = parser.add_argument
+    add_repo(parser)
+    add("-o", "--output", type=Path, metavar="FILE",
+        help="Where to write the page; '-' is stdout.")  # fmt: skip
+    add("--metric", metavar="METRIC[:MODE]",
+        help="Choose by this metric, instead of reporting what was decided last.")  # fmt: skip
+    add("--output-dir", type=Path, metavar="DIR",
+        help="A training's output_dir: adds how it was pushed.")  # fmt: skip
+    add_options(parser, "--spool-dir", "--config", "--endpoint", "--json")
+
+
+def run(options: Namespace) -> None:
     """Write one HTML page: metrics over steps, the best revision, who was left out, the pushes.
 
     It needs no other file and no network. Default: report.html, or no file with --json.
     """
-    if as_json and output == STDOUT:
+    output: Path | None = options.output
+    if options.as_json and output == _STDOUT:
         raise config_error("--json and '-o -' both write to stdout; give one of them")
-    repository = Repository(repo, config, **keywords(endpoint=endpoint))
+    given = keywords(endpoint=options.endpoint)
+    repository = Repository(options.repo, options.config, **given)
     contents = repository.read()
     data = build_report(
         contents.repo_id,
@@ -72,14 +48,14 @@ def report(
         contents.records,
         endpoint=repository.settings["endpoint"],
         tags=contents.tags,
-        decision=decide(make_rule(metric), contents) if metric else None,
-        jobs=_jobs(contents.repo_id, output_dir, spool_dir),
+        decision=decide(make_rule(options.metric), contents) if options.metric else None,
+        jobs=_jobs(contents.repo_id, options.output_dir, options.spool_dir),
     )
-    if as_json:
+    if options.as_json:
         emit_json(data)
-    if output == STDOUT:
-        typer.echo(render_page(data), nl=False)
-    elif output is not None or not as_json:
+    if output == _STDOUT:
+        sys.stdout.write(render_page(data))
+    elif output is not None or not options.as_json:
         path = output or Path("report.html")
         write_whole(path, render_page(data))
         message(f"written: {path.absolute()}")

@@ -73,16 +73,12 @@ def measure(
 
     `cut` says what a sequence is: so many tokens, or a line between the tokenizer's BOS and EOS.
     """
-    try:
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-    except ImportError as error:
-        raise SystemExit(f"error: {error}; install torch and transformers") from error
+    torch, transformers = _libraries()
     # A folder has no revisions.
     place = {} if Path(repo).is_dir() else {"revision": revision}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(repo, **place)
-        model = AutoModelForCausalLM.from_pretrained(repo, **place).to(device).eval()
+        tokenizer = transformers.AutoTokenizer.from_pretrained(repo, **place)
+        model = transformers.AutoModelForCausalLM.from_pretrained(repo, **place).to(device).eval()
     except (OSError, ValueError) as error:
         raise SystemExit(f"error: {_loading_problem(repo, revision, error)}") from error
     longest = getattr(model.config.get_text_config(), "max_position_embeddings", max_length)
@@ -126,8 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (OSError, UnicodeDecodeError) as error:
         raise SystemExit(f"error: {options.text}: cannot be read as UTF-8 text: {error}") from error
     if options.threads:
-        import torch
-
+        torch, _ = _libraries()
         torch.set_num_threads(options.threads)
     cut, length = options.cut, options.max_length
     loss = measure(options.repo, options.revision, text, cut, length, options.device)
@@ -135,6 +130,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     fingerprint = f"loss-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
     found = document(loss, options.revision, fingerprint)
     write_whole(options.out, json.dumps(found, indent=1, allow_nan=False) + "\n")
+
+
+def _libraries() -> tuple[Any, Any]:
+    """torch and transformers. Raises `SystemExit`, naming the extra that brings them."""
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        raise SystemExit(
+            f'error: {error}; this evaluator needs: pip install "hub-revisions[eval]"'
+        ) from error
+    return torch, transformers
 
 
 def _lines(text: str, tokenizer: Any) -> list[list[int]]:

@@ -6,11 +6,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .faults import PRESETS, InvalidFaultsError
-from .hub import Hub
-from .server import serve
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .hub import Hub
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve with parsed options; the exit status."""
+    """Serve a local hub from a folder until interrupted: a Hub on loopback, for tests and sites
+    without a network."""
+    try:
+        from .server import serve
+    except ModuleNotFoundError as error:
+        remedy = 'pip install "hub-revisions[hub]"'
+        sys.stderr.write(f"hub-revisions hub needs: {remedy} (there is no {error.name})\n")
+        return 1
     values = vars(options)
     port_file: Path | None = values["port_file"]
     settings = Settings(**{name: values[name] for name in Settings.__dataclass_fields__})
@@ -86,7 +95,7 @@ def _announce(hub: Hub, port_file: Path | None) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; `arguments` default to those of the process."""
-    parser = argparse.ArgumentParser(prog="hub-revisions hub", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m hub_revisions.local_hub", description=__doc__)
     add_arguments(parser)
     return run(parser.parse_args(arguments))
 

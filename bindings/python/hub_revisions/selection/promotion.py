@@ -12,8 +12,6 @@ import logging
 import time
 from collections.abc import Iterable
 
-import yaml
-
 from .. import _core
 from .._core import HubRevisionError
 from .._native import Contents, Promotion
@@ -179,7 +177,7 @@ def _eval_results(repository: Repository, results: Iterable[Result]) -> dict[str
             if metric.benchmark and metric.value is not None and not metric.partial
         ]
         if entries:
-            files[f".eval_results/{result.suite}.yaml"] = yaml.safe_dump(entries, sort_keys=False)
+            files[f".eval_results/{result.suite}.yaml"] = _core.write_yaml(json.dumps(entries))
     return files
 
 

@@ -14,12 +14,12 @@ All errors are `HubRevisionError`s that name the file.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
-import yaml
-
+from ..._core import HubRevisionError, read_yaml
 from ..._native import config_error, failure
 from ..strict_json import parse, read_text
 from ..types import Metric
@@ -71,10 +71,9 @@ def _newest(folder: Path, pattern: str) -> Path:
 def _load(text: str, name: str) -> Any:
     if text.lstrip()[:1] in ("-", "#") and len(text) <= _MAX_YAML:
         try:
-            # Every scalar as text: the other loaders stumble over some in many ways.
-            return yaml.load(text, yaml.BaseLoader)  # noqa: S506
-        except yaml.YAMLError as error:
-            raise failure(f"{name} is neither valid JSON nor valid YAML", "corrupt") from error
+            return json.loads(read_yaml(text))
+        except HubRevisionError as error:
+            raise failure(f"{name} is no YAML that can be read: {error}", "corrupt") from error
     return parse(text, name)
 
 
