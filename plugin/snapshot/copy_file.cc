@@ -60,9 +60,15 @@ Result<FileStamp> stamp_target(int fd, const std::string& path) {
   return stamp_of(info);
 }
 
+Status write_target(int fd, std::string_view bytes, const std::string& path) {
+  Status put = write_all(fd, bytes, shown_path(path));
+  return put.ok() ? std::move(put) : unwritten(std::move(put).error());
+}
+
 // Not copy_file_range(): where the file system can share extents it does what FICLONE does, and
 // waits for the disk like that.
-Status copy_bytes(const OpenedFile& in, int out, const std::string& target, CopyBudget& budget) {
+Status copy_bytes(const OpenedFile& in, CopyBudget& budget,
+                  const std::function<Status(std::string_view)>& out) {
   if (in.stamp.size > budget.left) {
     return unwritten(
         make_error(ErrorKind::kNoSpace, "no room to copy " + shown_path(in.path) + " of " +
@@ -78,9 +84,7 @@ Status copy_bytes(const OpenedFile& in, int out, const std::string& target, Copy
     if (got < 0) return errno_error(errno, "cannot read " + shown_path(in.path));
     if (got == 0) return changed_while_frozen(in.path);
     const std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
-    if (Status put = write_all(out, bytes, shown_path(target)); !put.ok()) {
-      return unwritten(std::move(put).error());
-    }
+    HUBREV_CHECK(out(bytes));
     left -= bytes.size();
   }
   struct stat after {};

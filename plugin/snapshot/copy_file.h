@@ -3,7 +3,9 @@
 // from one to the other. invalid_input is about the former, io about the latter.
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include "plugin/base/file.h"
 #include "plugin/base/result.h"
@@ -29,10 +31,14 @@ struct CopyBudget {
   std::uint64_t left = 0;
 };
 
-// Appends what `in` holds to `out`, and takes it off the budget. no_space when that does not
-// suffice; invalid_input when the file is not what it was when it was opened, and then some of it
-// may have been written.
-Status copy_bytes(const OpenedFile& in, int out, const std::string& target, CopyBudget& budget);
+// Gives what `in` holds to `out`, piece by piece, and takes it off the budget. no_space when that
+// does not suffice; invalid_input when the file is not what it was when it was opened, and then
+// some of it may have been given.
+Status copy_bytes(const OpenedFile& in, CopyBudget& budget,
+                  const std::function<Status(std::string_view)>& out);
+
+// Appends `bytes` to the spool's file `path`.
+Status write_target(int fd, std::string_view bytes, const std::string& path);
 
 Result<FileStamp> stamp_target(int fd, const std::string& path);
 

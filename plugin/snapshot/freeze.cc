@@ -82,7 +82,7 @@ Result<std::vector<FrozenFile>> freeze_files(const std::vector<ScannedFile>& fil
     HUBREV_TRY(FrozenFile one, freeze_file(file, destination, pack, budget));
     frozen.push_back(std::move(one));
   }
-  HUBREV_CHECK(pack.stamp(frozen));
+  HUBREV_CHECK(pack.finish(frozen));
   return frozen;
 }
 

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <optional>
+#include <string_view>
 
 #include "plugin/snapshot/refusal.h"
 #include "plugin/snapshot/stamp.h"
@@ -60,7 +61,8 @@ Result<std::optional<FileStamp>> try_hard_link(const OpenedFile& in, const std::
 
 Result<FileStamp> copy(const OpenedFile& in, const std::string& target, CopyBudget& budget) {
   HUBREV_TRY(const Fd out, create_target(target));
-  HUBREV_CHECK(copy_bytes(in, out.get(), target, budget));
+  HUBREV_CHECK(copy_bytes(
+      in, budget, [&](std::string_view bytes) { return write_target(out.get(), bytes, target); }));
   return stamp_target(out.get(), target);
 }
 

@@ -28,13 +28,17 @@ class Pack {
   // every file that follows. Errors as copy_bytes(); io when the pack's file holds something
   // already.
   Result<FrozenFile> append(const std::string& path, const OpenedFile& in, CopyBudget& budget);
-  // Gives the packed ones of `files` their stamp. To be called after the last append().
-  Status stamp(std::vector<FrozenFile>& files) const;
+  // Writes what is left and gives the packed ones of `files` their stamp. To be called after the
+  // last append().
+  Status finish(std::vector<FrozenFile>& files);
   void keep() { kept_ = true; }
 
  private:
+  Status write();
+
   const std::string path_;
   Fd fd_;
+  std::string unwritten_;  // one large write is quicker than many small ones
   std::uint64_t size_ = 0;
   bool kept_ = false;
 };

@@ -42,19 +42,32 @@ std::pair<std::string, int> resolve(const std::string& path) {
   return {std::string(resolved.get()), 0};
 }
 
-Result<std::vector<std::string>> list_names(const std::string& folder) {
+struct Entry {
+  std::string name;
+  unsigned char
+      type;  // DT_REG, DT_DIR, DT_LNK ...; DT_UNKNOWN where the file system keeps no types
+};
+
+Result<std::vector<Entry>> list_entries(const std::string& folder) {
   const DirectoryHandle directory(::opendir(folder.c_str()));
   if (!directory) return unreadable(folder, errno);
-  std::vector<std::string> names;
+  std::vector<Entry> entries;
   for (;;) {
     errno = 0;
     const dirent* entry = ::readdir(directory.get());
     if (entry == nullptr) break;
     const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
+    if (name != "." && name != "..") entries.push_back({std::string(name), entry->d_type});
   }
   if (errno != 0) return unreadable(folder, errno);
-  return names;
+  return entries;
+}
+
+// The type of what stands at `path`, as in Entry.
+Result<unsigned char> look_up_type(const std::string& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0) return unreadable(path, errno);
+  return static_cast<unsigned char>(IFTODT(info.st_mode));
 }
 
 // A folder on the way down.
@@ -77,7 +90,7 @@ class Scanner {
   }
 
  private:
-  Status visit(const Folder& folder, const std::string& name);
+  Status visit(const Folder& folder, const Entry& entry);
   Result<std::string> follow(const std::string& link) const;
   Status enter(const std::string& source);
   // Both names count: a link must not smuggle in what its target's name keeps out.
@@ -113,12 +126,12 @@ Status Scanner::enter(const std::string& source) {
 
 Status Scanner::walk(const Folder& folder) {
   HUBREV_CHECK(enter(folder.source));
-  HUBREV_TRY(const std::vector<std::string> names, list_names(folder.source));
-  if (names.size() > kMaxEntriesPerFolder) {
+  HUBREV_TRY(const std::vector<Entry> entries, list_entries(folder.source));
+  if (entries.size() > kMaxEntriesPerFolder) {
     return refused(folder.source, "holds more than " + std::to_string(kMaxEntriesPerFolder) +
                                       " entries, the limit of the Hub; spread them over folders");
   }
-  for (const std::string& name : names) HUBREV_CHECK(visit(folder, name));
+  for (const Entry& entry : entries) HUBREV_CHECK(visit(folder, entry));
   ancestors_.pop_back();
   return {};
 }
@@ -139,20 +152,22 @@ Result<std::string> Scanner::follow(const std::string& link) const {
   return target;
 }
 
-Status Scanner::visit(const Folder& folder, const std::string& name) {
-  const std::string path = folder.path + name;
-  std::string source = folder.source + "/" + name;
-  struct stat info {};
-  if (::lstat(source.c_str(), &info) != 0) return unreadable(source, errno);
-  if (S_ISLNK(info.st_mode)) {
+Status Scanner::visit(const Folder& folder, const Entry& entry) {
+  const std::string path = folder.path + entry.name;
+  std::string source = folder.source + "/" + entry.name;
+  unsigned char type = entry.type;
+  if (type == DT_UNKNOWN) {
+    HUBREV_TRY(type, look_up_type(source));
+  }
+  if (type == DT_LNK) {
     if (is_excluded(path, contents_) || is_excluded(path + "/", contents_)) {
       scan_.excluded.push_back(path);  // wherever it leads
       return {};
     }
     HUBREV_TRY(source, follow(source));
-    if (::lstat(source.c_str(), &info) != 0) return unreadable(source, errno);
+    HUBREV_TRY(type, look_up_type(source));
   }
-  const bool is_folder = S_ISDIR(info.st_mode);
+  const bool is_folder = type == DT_DIR;
   if (const char* slash = is_folder ? "/" : ""; excluded(path + slash, source + slash)) {
     scan_.excluded.push_back(path + slash);
     return {};
@@ -162,7 +177,7 @@ Status Scanner::visit(const Folder& folder, const std::string& name) {
                                            std::string(*problem) + "; rename or remove it");
   }
   if (is_folder) return walk({path + "/", source});
-  if (!S_ISREG(info.st_mode)) {
+  if (type != DT_REG) {
     return refused(source, "is neither a file nor a folder; remove it from the checkpoint");
   }
   if (scan_.files.size() >= kMaxFiles) {
