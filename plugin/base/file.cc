@@ -55,15 +55,11 @@ Status write_all(int fd, std::string_view bytes, std::string_view what) {
   return {};
 }
 
-namespace {
-
-Status sync_directory(const std::string& path) {
-  Fd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory || ::fsync(directory.get()) != 0) return errno_error(errno, "cannot sync " + path);
+Status sync_to_disk(const std::string& path) {
+  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file || ::fsync(file.get()) != 0) return errno_error(errno, "cannot sync " + path);
   return {};
 }
-
-}  // namespace
 
 Status write_file_atomic(const std::string& path, std::string_view bytes, Durability durability) {
   const std::string temporary = path + kTemporarySuffix;
@@ -79,7 +75,7 @@ Status write_file_atomic(const std::string& path, std::string_view bytes, Durabi
     return errno_error(errno, "cannot rename " + temporary);
   }
   if (durability == Durability::kSync) {
-    return sync_directory(std::filesystem::path(path).parent_path().string());
+    return sync_to_disk(std::filesystem::path(path).parent_path().string());
   }
   return {};
 }

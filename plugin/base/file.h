@@ -41,6 +41,8 @@ inline constexpr const char* kTemporarySuffix = ".tmp";
 Status write_file_atomic(const std::string& path, std::string_view bytes, Durability durability);
 // Writes all of `bytes` to an open descriptor; `what` names it in the error.
 Status write_all(int fd, std::string_view bytes, std::string_view what);
+// Has what is written to a file, or the entries of a folder, on disk when it returns.
+Status sync_to_disk(const std::string& path);
 // Creates the folder and its missing parents; the last one with mode 0700.
 Status make_private_directory(const std::string& path);
 

@@ -23,6 +23,8 @@ struct FixContext {
   std::string repo_id;                       // where the revision goes
   std::string revision;                      // its branch
   std::string endpoint;                      // no trailing slash
+  std::string page;                          // where a person looks at the revision
+  std::string clone_url;                     // git's, where from_pretrained() cannot load from it
   std::optional<std::int64_t> step;
   std::optional<double> epoch;
   std::map<std::string, double> metrics;  // of this step

@@ -85,13 +85,12 @@ YamlValue metrics_of(const FixContext& context) {
 // same.
 YamlValue result_of(const FixContext& context, YamlValue metrics, const std::string& task) {
   const std::string type = task.empty() ? "other" : task;
-  const std::string url = context.endpoint + "/" + context.repo_id + "/tree/" + context.revision;
   return YamlValue::map({{"task", YamlValue::map({{"type", YamlValue::string(type)}})},
                          {"dataset", YamlValue::map({{"name", YamlValue::string("evaluation set")},
                                                      {"type", YamlValue::string("unknown")}})},
                          {"metrics", std::move(metrics)},
                          {"source", YamlValue::map({{"name", YamlValue::string(kSourceName)},
-                                                    {"url", YamlValue::string(url)}})}});
+                                                    {"url", YamlValue::string(context.page)}})}});
 }
 
 }  // namespace

@@ -33,9 +33,29 @@ std::string table(const FixContext& context) {
   return rows.empty() ? rows : "| | |\n|---|---|\n" + rows + "\n";
 }
 
+// A word of a shell's command line.
+std::string shell_word(std::string_view raw) {
+  std::string out = "'";
+  for (const char c : printable(raw)) {
+    if (c == '\'') {
+      out += "'\\''";
+    } else {
+      out += c == '\n' || c == '\t' ? ' ' : c;
+    }
+  }
+  return out + "'";
+}
+
+// Where the files come by git alone.
+std::string clone_snippet(const FixContext& context) {
+  return "With [git-lfs](https://git-lfs.com) installed:\n\n```bash\ngit clone --branch " +
+         shell_word(context.revision) + " " + shell_word(context.clone_url) + " model\n```\n\n";
+}
+
 std::string snippet(const FixContext& context, const ModelFacts& facts) {
   std::string code;
-  if (!context.endpoint.empty() && context.endpoint != kDefaultEndpoint) {
+  if (context.clone_url.empty() && !context.endpoint.empty() &&
+      context.endpoint != kDefaultEndpoint) {
     code += "# Set HF_ENDPOINT=" + printable(context.endpoint) + " in the environment first.\n";
   }
   const std::string companion = facts.companion == Companion::kProcessor   ? "AutoProcessor"
@@ -48,14 +68,17 @@ std::string snippet(const FixContext& context, const ModelFacts& facts) {
     code += "from transformers import " + facts.auto_class +
             (companion.empty() ? "" : ", " + companion) + "\n";
   }
-  const std::string from = ".from_pretrained(" + python_string(context.repo_id) +
-                           ", revision=" + python_string(context.revision) + ")\n";
+  const std::string from =
+      context.clone_url.empty() ? ".from_pretrained(" + python_string(context.repo_id) +
+                                      ", revision=" + python_string(context.revision) + ")\n"
+                                : ".from_pretrained(\"model\")\n";
   code += "\nmodel = " + facts.auto_class + from;
   if (!companion.empty()) {
     const bool processor = facts.companion == Companion::kProcessor;
     code += (processor ? "processor = " : "tokenizer = ") + companion + from;
   }
-  return "```python\n" + code + "```\n";
+  const std::string clone = context.clone_url.empty() ? "" : clone_snippet(context);
+  return clone + "```python\n" + code + "```\n";
 }
 
 }  // namespace

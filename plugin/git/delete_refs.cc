@@ -8,6 +8,7 @@
 #include "plugin/git/exchange.h"
 #include "plugin/git/git_error.h"
 #include "plugin/git/git_handles.h"
+#include "plugin/git/local_remote.h"
 #include "plugin/git/ref_update.h"
 #include "plugin/git/remote.h"
 #include "plugin/git/subtransport.h"
@@ -49,10 +50,7 @@ class DeleteAttempt final : public Exchange {
     if (current == GitId()) {
       one->result = DeleteResult::kAlreadyGone;
     } else {
-      one->result =
-          make_error(ErrorKind::kConflict, one->deletion.ref + " is at " + current.hex() +
-                                               " and no longer at " + one->deletion.expected.hex() +
-                                               ": somebody else changed it meanwhile");
+      one->result = moved_before_deletion(one->deletion, current);
     }
     return {};
   }
@@ -172,6 +170,18 @@ Status delete_once(Repository& repository, const Remote& remote, const Group& gr
   return attempt.conclude(code);
 }
 
+Result<std::vector<Result<DeleteResult>>> delete_one_by_one(
+    const Remote& remote, const std::vector<RefDeletion>& deletions, const std::stop_token& stop) {
+  std::vector<Result<DeleteResult>> results;
+  for (const RefDeletion& deletion : deletions) {
+    auto result =
+        with_retry(remote.retry, stop, [&] { return delete_local_ref(remote, deletion); });
+    if (!result.ok() && result.error().kind != ErrorKind::kConflict) return result.error();
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
 }  // namespace
 
 Result<std::vector<Result<DeleteResult>>> delete_refs(Repository& repository, const Remote& remote,
@@ -182,6 +192,7 @@ Result<std::vector<Result<DeleteResult>>> delete_refs(Repository& repository, co
     HUBREV_CHECK(check_ref_name(deletion.ref));
     removals.push_back({deletion, std::nullopt, false, false, std::nullopt});
   }
+  if (is_local(remote)) return delete_one_by_one(remote, deletions, stop);
   // Each round settles at least one, or sets one's mark, which is done once.
   for (Group group; !(group = next_group(removals)).empty();) {
     HUBREV_CHECK(with_retry(remote.retry, stop,

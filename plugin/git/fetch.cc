@@ -7,6 +7,7 @@
 #include "plugin/git/exchange.h"
 #include "plugin/git/git_error.h"
 #include "plugin/git/git_handles.h"
+#include "plugin/git/local_remote.h"
 #include "plugin/git/remote.h"
 #include "plugin/git/subtransport.h"
 
@@ -105,13 +106,18 @@ Status fetch_once(Repository& repository, const Remote& remote,
 
 Result<std::vector<RemoteRef>> list_refs(Repository& repository, const Remote& remote,
                                          const std::stop_token& stop) {
-  return with_retry(remote.retry, stop, [&] { return list_once(repository, remote, stop); });
+  return with_retry(remote.retry, stop, [&] {
+    return is_local(remote) ? list_local_refs(remote) : list_once(repository, remote, stop);
+  });
 }
 
 Status fetch(Repository& repository, const Remote& remote, const std::vector<std::string>& refs,
              const std::stop_token& stop) {
   if (refs.empty()) return {};
-  return with_retry(remote.retry, stop, [&] { return fetch_once(repository, remote, refs, stop); });
+  return with_retry(remote.retry, stop, [&] {
+    return is_local(remote) ? fetch_local(repository, remote, refs)
+                            : fetch_once(repository, remote, refs, stop);
+  });
 }
 
 }  // namespace hubrev

@@ -8,6 +8,7 @@
 #include "plugin/git/exchange.h"
 #include "plugin/git/git_error.h"
 #include "plugin/git/git_handles.h"
+#include "plugin/git/local_remote.h"
 #include "plugin/git/ref_update.h"
 #include "plugin/git/remote.h"
 #include "plugin/git/subtransport.h"
@@ -35,12 +36,7 @@ class PushAttempt final : public Exchange {
       return make_error(ErrorKind::kConflict, "nothing to push");
     }
     if (cancelled()) return make_error(ErrorKind::kCancelled, "cancelled");
-    if (request_.expected) {
-      if (previous_ != request_.expected) return moved();
-    } else if (previous_ && request_.policy == RefPolicy::kReplaceOwn && !is_own(*previous_)) {
-      return occupied();
-    }
-    return {};
+    return check_replaceable(request_, previous_);
   }
 
   void report(std::string_view ref, const char* status) {
@@ -69,26 +65,8 @@ class PushAttempt final : public Exchange {
   }
 
  private:
-  bool is_own(const GitId& commit) const {
-    return std::find(request_.own.begin(), request_.own.end(), commit) != request_.own.end();
-  }
-
   Error refused(const std::string& status) const {
     return ref_refused(request_.ref, status, server_text.text());
-  }
-
-  Error moved() const {
-    return make_error(ErrorKind::kConflict,
-                      request_.ref + " is at " + (previous_ ? previous_->hex() : "no commit") +
-                          " and no longer at " + request_.expected->hex() +
-                          ": somebody else changed it meanwhile; run this again");
-  }
-
-  Error occupied() const {
-    return make_error(ErrorKind::kConflict,
-                      request_.ref + " already holds commit " + previous_->hex() +
-                          " of somebody else, not " + request_.commit.hex() +
-                          "; use another 'revision', or set 'exists' to 'suffix' or 'overwrite'");
   }
 
   const PushRequest& request_;
@@ -166,8 +144,10 @@ Result<std::set<GitId>> prepare(Repository& repository, const PushRequest& reque
 Result<PushOutcome> push(Repository& repository, const Remote& remote, const PushRequest& request,
                          const std::stop_token& stop) {
   HUBREV_TRY(const std::set<GitId> parents, prepare(repository, request));
-  return with_retry(remote.retry, stop,
-                    [&] { return push_once(repository, remote, request, parents, stop); });
+  return with_retry(remote.retry, stop, [&] {
+    return is_local(remote) ? push_local(repository, remote, request)
+                            : push_once(repository, remote, request, parents, stop);
+  });
 }
 
 }  // namespace hubrev

@@ -32,6 +32,29 @@ Status check_ref_name(const std::string& ref) {
                     "'" + ref + "' is not a full ref name such as refs/heads/main");
 }
 
+Status check_replaceable(const PushRequest& request, const std::optional<GitId>& current) {
+  if (request.expected) {
+    if (current == request.expected) return {};
+    return make_error(ErrorKind::kConflict,
+                      request.ref + " is at " + (current ? current->hex() : "no commit") +
+                          " and no longer at " + request.expected->hex() +
+                          ": somebody else changed it meanwhile; run this again");
+  }
+  const bool own = current && std::find(request.own.begin(), request.own.end(), *current) !=
+                                  request.own.end();
+  if (!current || request.policy == RefPolicy::kReplace || own) return {};
+  return make_error(ErrorKind::kConflict,
+                    request.ref + " already holds commit " + current->hex() +
+                        " of somebody else, not " + request.commit.hex() +
+                        "; use another 'revision', or set 'exists' to 'suffix' or 'overwrite'");
+}
+
+Error moved_before_deletion(const RefDeletion& deletion, const GitId& current) {
+  return make_error(ErrorKind::kConflict, deletion.ref + " is at " + current.hex() +
+                                              " and no longer at " + deletion.expected.hex() +
+                                              ": somebody else changed it meanwhile");
+}
+
 Error ref_refused(const std::string& ref, const std::string& status, const std::string& words) {
   ErrorKind kind = ErrorKind::kRejected;
   if (says_ref_moved(status)) kind = ErrorKind::kConflict;

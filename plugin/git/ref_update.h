@@ -1,14 +1,23 @@
 #pragma once
 // What the ways to change a remote ref have in common. Internal to this layer.
 
+#include <optional>
 #include <string>
 
 #include "plugin/base/result.h"
+#include "plugin/git/remote.h"
 
 namespace hubrev {
 
 // kInvalidInput for what is no full ref name.
 Status check_ref_name(const std::string& ref);
+
+// Whether the push may replace what its ref holds now (nothing: there is no such ref); else
+// kConflict with the remedy.
+Status check_replaceable(const PushRequest& request, const std::optional<GitId>& current);
+
+// kConflict for a ref that somebody else has moved before it was deleted.
+Error moved_before_deletion(const RefDeletion& deletion, const GitId& current);
 
 // The Error for a ref that the server did not change. `status` is what it reported of the ref, as
 // one line; `words` what its hooks wrote. kConflict when the ref is no longer what the update was

@@ -1,7 +1,7 @@
 #pragma once
 // What is done with a remote repository: list its refs, fetch, push, delete refs. Smart HTTP,
 // protocol version 0 (git's Documentation/gitprotocol-http and gitprotocol-pack), over the caller's
-// HttpClient.
+// HttpClient; a file:// URL is a bare repository in a folder, reached directly.
 //
 // All calls block, belong to the Repository's thread, repeat as a whole under Remote::retry, and
 // touch the remote no more once `stop` is requested (kCancelled).

@@ -3,6 +3,10 @@
 #include <git2/sys/mempack.h>
 #include <git2/sys/odb_backend.h>
 
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <utility>
 
 #include "plugin/base/file.h"
@@ -45,6 +49,26 @@ Status keep_objects_in_memory(git_repository* repository) {
   return git_check(code, "keeping objects in memory");
 }
 
+// Where others look for it only when it is whole.
+Status create_aside(const std::string& path) {
+  auto options =
+      git_options<git_repository_init_options_init, GIT_REPOSITORY_INIT_OPTIONS_VERSION>();
+  options.flags = GIT_REPOSITORY_INIT_BARE | GIT_REPOSITORY_INIT_MKDIR;
+  options.initial_head = "main";
+  RepositoryHandle handle;
+  HUBREV_CHECK(git_check(git_repository_init_ext(out(handle), path.c_str(), &options),
+                         "cannot make a repository in " + path));
+  for (const char* part : {"/HEAD", "/config", "/refs", "/objects", ""}) {
+    HUBREV_CHECK(sync_to_disk(path + part));
+  }
+  return {};
+}
+
+bool is_bare_repository(const std::string& path) {
+  RepositoryHandle handle;
+  return git_repository_open_bare(out(handle), path.c_str()) == 0;
+}
+
 }  // namespace
 
 void Repository::Free::operator()(git_repository* repository) const noexcept {
@@ -66,6 +90,32 @@ Result<Repository> Repository::create(const std::string& path) {
   }
   HUBREV_CHECK(keep_objects_in_memory(handle.get()));
   return Repository(path, std::move(handle));
+}
+
+Status create_bare_repository(const std::string& path) {
+  if (!libgit2_started().ok()) return libgit2_started().error();
+  if (is_bare_repository(path)) return {};
+  namespace fs = std::filesystem;
+  std::error_code code;
+  const std::string parent = fs::path(path).parent_path().string();
+  fs::create_directories(parent, code);
+  if (code) return errno_error(code.value(), "cannot create " + parent);
+  std::string aside = parent + "/.hub-revisions-XXXXXX";
+  if (::mkdtemp(aside.data()) == nullptr) return errno_error(errno, "cannot write to " + parent);
+  const std::string whole = aside + "/whole.git";
+  Status made = create_aside(whole);
+  // Takes the place of nothing, or of an empty folder.
+  const bool moved = made.ok() && ::rename(whole.c_str(), path.c_str()) == 0;
+  const int reason = errno;
+  fs::remove_all(aside, code);
+  if (moved) return sync_to_disk(parent);
+  if (!made.ok() || is_bare_repository(path)) return made;
+  if (reason != ENOTEMPTY && reason != EEXIST && reason != ENOTDIR) {
+    return errno_error(reason, "cannot create " + path);
+  }
+  return make_error(ErrorKind::kConfig, path +
+                                            " is there and is no bare git repository; name "
+                                            "another one, or make it by 'git init --bare'");
 }
 
 }  // namespace hubrev

@@ -36,4 +36,9 @@ class Repository {
   Handle handle_;
 };
 
+// Makes a bare repository in a folder, with its missing parents, for everybody whom the umask lets
+// in; its HEAD is main. A repository that is there already is a success, also one that somebody
+// makes at the same moment. kConfig for a folder that holds something else.
+Status create_bare_repository(const std::string& path);
+
 }  // namespace hubrev

@@ -152,6 +152,8 @@ Result<UploadOffer> parse_offer(const json& object, const LfsServer& server, std
   const json* actions = find(object, "actions");
   const json* upload = actions == nullptr ? nullptr : find(*actions, "upload");
   if (upload == nullptr) return offer;
+  const json* authenticated = find(object, "authenticated");
+  offer.authenticated = authenticated != nullptr && *authenticated == true;
   HUBREV_TRY(offer.upload, parse_action(*upload, server, what, now_ms));
   if (is_multipart(*offer.upload)) {
     HUBREV_TRY(offer.multipart, parse_multipart(offer.upload->headers, server, size, what));

@@ -31,15 +31,6 @@ HttpRequest json_request(std::string url, HttpHeaders headers, std::string body)
   return request;
 }
 
-// The server may name any address to verify at; the token is for the server itself.
-bool may_have_credential(const LfsServer& server, const LfsAction& action) {
-  const bool downgrade = server.url.starts_with("https://") && !action.href.starts_with("https://");
-  const bool has_own = std::any_of(action.headers.begin(), action.headers.end(), [](const auto& h) {
-    return ::strcasecmp(h.first.c_str(), "Authorization") == 0;
-  });
-  return !downgrade && !has_own && url_host(action.href) == url_host(server.url);
-}
-
 // Says what to do, behind the server's words.
 Error with_remedy(Error error) {
   if (error.http_status == 401 || error.http_status == 403) {
@@ -53,6 +44,19 @@ Error with_remedy(Error error) {
 }
 
 }  // namespace
+
+// The server may name any address; the token is for the server itself.
+std::optional<Credential> credential_for(const LfsServer& server, const LfsAction& action) {
+  const bool downgrade = server.url.starts_with("https://") && !action.href.starts_with("https://");
+  const bool has_own = std::any_of(action.headers.begin(), action.headers.end(), [](const auto& h) {
+    return ::strcasecmp(h.first.c_str(), "Authorization") == 0;
+  });
+  const bool elsewhere = url_host(action.href) != url_host(server.url);
+  if (server.credential.token.empty() || downgrade || has_own || elsewhere) {
+    return std::nullopt;
+  }
+  return server.credential;
+}
 
 Result<std::vector<UploadOffer>> request_uploads(HttpClient& http, const LfsServer& server,
                                                  const std::vector<LfsPointer>& objects,
@@ -70,9 +74,7 @@ Status verify_upload(HttpClient& http, const LfsServer& server, const LfsAction&
                      const LfsPointer& object, std::string_view what, const std::stop_token& stop) {
   const json body = {{"oid", object.oid.hex()}, {"size", object.size}};
   HttpRequest request = json_request(action.href, action.headers, body.dump());
-  if (!server.credential.token.empty() && may_have_credential(server, action)) {
-    request.credential = server.credential;
-  }
+  request.credential = credential_for(server, action);
   HUBREV_CHECK(send_expecting_success(http, request, what, stop));
   return {};
 }

@@ -17,7 +17,7 @@
 namespace hubrev {
 
 struct LfsServer {
-  std::string url;        // ".../info/lfs"
+  std::string url;        // ".../info/lfs"; file:// of a repository: the objects in its folder
   Credential credential;  // for the server itself; never for the stores that it points to
   std::string ref;        // "refs/heads/step-100", the branch the objects are for
   std::string endpoint;   // hrefs that name https://huggingface.co are rewritten to it
@@ -43,8 +43,13 @@ struct UploadOffer {
   std::optional<LfsAction> upload;           // for multipart, its href completes the upload
   std::optional<MultipartUpload> multipart;  // instead of one PUT
   std::optional<LfsAction> verify;
+  bool authenticated = false;  // the actions need no credential but what they bring
   std::optional<Error> error;  // the server's words about this object; does not name the path
 };
+
+// The server's credential for an action that brings none of its own: nullopt for another host, and
+// for a scheme less safe than the server's.
+std::optional<Credential> credential_for(const LfsServer& server, const LfsAction& action);
 
 // One request, no retry; answers in the order of `objects` (at most kMaxBatchObjects). Objects are
 // matched by oid; one that the answer leaves out, an unknown transfer or malformed JSON is
@@ -54,8 +59,7 @@ Result<std::vector<UploadOffer>> request_uploads(HttpClient& http, const LfsServ
                                                  std::string_view what, std::int64_t now_ms,
                                                  const std::stop_token& stop);
 
-// One request, no retry. Sends the credential only to the LFS server's own host, and not where the
-// action brings an Authorization of its own.
+// One request, no retry.
 Status verify_upload(HttpClient& http, const LfsServer& server, const LfsAction& action,
                      const LfsPointer& object, std::string_view what, const std::stop_token& stop);
 

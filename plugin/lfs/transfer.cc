@@ -20,12 +20,8 @@ struct Transfer {
   std::string what;  // names the path
 };
 
-Result<HttpResponse> put(const Transfer& transfer, const std::string& url,
-                         const HttpHeaders& headers, const Source& body) {
-  HttpRequest request;
+Result<HttpResponse> put(const Transfer& transfer, HttpRequest request, const Source& body) {
   request.method = "PUT";
-  request.url = url;
-  request.headers = headers;
   request.body = body;
   request.sent = &transfer.context.progress->bytes_sent;
   return with_retry(transfer.context.retry, transfer.stop, [&] {
@@ -40,8 +36,10 @@ Status send_parts(const Transfer& transfer, const LfsAction& upload,
   for (const std::string& url : multipart.part_urls) {
     const std::uint64_t offset = etags.size() * multipart.chunk_size;
     const std::uint64_t length = std::min(multipart.chunk_size, source.size() - offset);
+    HttpRequest request;
+    request.url = url;
     HUBREV_TRY(const HttpResponse response,
-               put(transfer, url, {}, source.subrange(offset, length)));
+               put(transfer, std::move(request), source.subrange(offset, length)));
     etags.emplace_back(response.header("etag"));
     if (etags.back().empty()) {
       return make_error(ErrorKind::kRejected, transfer.what + ": the store gave no ETag for part " +
@@ -56,8 +54,13 @@ Status send_parts(const Transfer& transfer, const LfsAction& upload,
 
 Status send_bytes(const Transfer& transfer, const UploadOffer& offer) {
   if (offer.multipart) return send_parts(transfer, *offer.upload, *offer.multipart);
-  HUBREV_CHECK(
-      put(transfer, offer.upload->href, offer.upload->headers, transfer.item.file->source));
+  HttpRequest request;
+  request.url = offer.upload->href;
+  request.headers = offer.upload->headers;
+  // A query is a signature, and stores refuse what is signed twice.
+  const bool is_signed = offer.authenticated || request.url.find('?') != std::string::npos;
+  if (!is_signed) request.credential = credential_for(transfer.server, *offer.upload);
+  HUBREV_CHECK(put(transfer, std::move(request), transfer.item.file->source));
   return {};
 }
 

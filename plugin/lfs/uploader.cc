@@ -7,8 +7,10 @@
 #include <utility>
 
 #include "plugin/base/sha256.h"
+#include "plugin/lfs/file_store.h"
 #include "plugin/lfs/piece_hasher.h"
 #include "plugin/lfs/transfer.h"
+#include "plugin/types/address.h"
 
 namespace hubrev {
 namespace {
@@ -142,12 +144,21 @@ Result<ObjectsInFlight::Turn> take_turn(const Upload& upload,
   return upload.context.in_flight->take(upload.server.url, oids, upload.stop);
 }
 
+Status store_group(const Upload& upload, const std::vector<ObjectToSend>& items) {
+  const std::string repository = folder_of(upload.server.url);
+  for (const ObjectToSend& item : items) {
+    HUBREV_CHECK(store_object(item, repository, upload.context, upload.stop));
+  }
+  return {};
+}
+
 Status upload_group(Upload& upload, const Group& group) {
   HUBREV_CHECK(hash_group(upload, group));
   if (upload.context.still_unchanged) HUBREV_CHECK(upload.context.still_unchanged());
   const std::vector<ObjectToSend> items = claim_group(upload, group);
   if (items.empty()) return {};
   HUBREV_TRY(const ObjectsInFlight::Turn turn, take_turn(upload, items));
+  if (is_file_url(upload.server.url)) return store_group(upload, items);
   HUBREV_TRY(std::vector<UploadOffer> offers, request_group(upload, items));
   for (std::size_t i = 0; i < items.size(); ++i) {
     HUBREV_CHECK(

@@ -19,7 +19,7 @@ std::string authorization(const Credential& credential) {
   if (credential.scheme == AuthScheme::kBearer) {
     return "Authorization: Bearer " + credential.token.reveal();
   }
-  return "Authorization: Basic " + basic_value(credential.token);
+  return "Authorization: Basic " + basic_value(credential.username, credential.token);
 }
 
 bool is_redirect(int status) {
@@ -94,10 +94,10 @@ Result<CurlList> make_headers(const HttpRequest& request) {
 // The answer without what the request had to prove itself with: its own credential, and what a
 // server handed out for it, which mostly is what that server was sent before.
 void blank_credentials(HttpResponse& response, const HttpRequest& request) {
-  if (request.credential) blank_echoes(response, request.credential->token);
+  if (request.credential) blank_echoes(response, *request.credential);
   for (const auto& [name, value] : request.headers) {
     if (!equal_ignoring_case(name, "authorization")) continue;
-    blank_echoes(response, Secret(value.substr(value.find(' ') + 1)));
+    blank_echoes(response, {AuthScheme::kBearer, Secret(value.substr(value.find(' ') + 1))});
   }
 }
 

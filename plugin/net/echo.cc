@@ -31,10 +31,10 @@ bool is_data(const HttpResponse& response) {
 
 }  // namespace
 
-void blank_echoes(HttpResponse& response, const Secret& token) {
-  if (token.empty() || is_data(response)) return;
-  overwrite_everywhere(response, token.reveal());
-  const std::string basic = basic_value(token);
+void blank_echoes(HttpResponse& response, const Credential& credential) {
+  if (credential.token.empty() || is_data(response)) return;
+  overwrite_everywhere(response, credential.token.reveal());
+  const std::string basic = basic_value(credential.username, credential.token);
   overwrite_everywhere(response, std::string_view(basic).substr(0, basic.find('=')));
 }
 

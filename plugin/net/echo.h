@@ -1,6 +1,5 @@
 #pragma once
 
-#include "plugin/base/secret.h"
 #include "plugin/net/http.h"
 
 namespace hubrev {
@@ -10,6 +9,6 @@ namespace hubrev {
 // error, log or record has to be searched for it afterwards. The answer's length stays as it was.
 // The JSON of a success is left alone: it is data, not words, and may hold headers for later
 // requests.
-void blank_echoes(HttpResponse& response, const Secret& token);
+void blank_echoes(HttpResponse& response, const Credential& credential);
 
 }  // namespace hubrev

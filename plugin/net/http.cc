@@ -121,8 +121,8 @@ std::string base64(std::string_view bytes) {
 
 }  // namespace
 
-std::string basic_value(const Secret& token) {
-  return base64("hf_user:" + token.reveal());
+std::string basic_value(std::string_view username, const Secret& token) {
+  return base64(std::string(username) + ":" + token.reveal());
 }
 
 std::string_view HttpResponse::header(std::string_view name) const {

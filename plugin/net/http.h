@@ -22,17 +22,18 @@ using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
 enum class AuthScheme {
   kBearer,  // REST and LFS
-  kBasic,   // git: any user name, the token as password
+  kBasic,   // git: a user name, the token as password
 };
 
-// What follows "Authorization: Basic " for that token. As secret as the token: whoever redacts the
-// one redacts the other too.
-std::string basic_value(const Secret& token);
+// What follows "Authorization: Basic ". As secret as the token: whoever redacts the one redacts the
+// other too.
+std::string basic_value(std::string_view username, const Secret& token);
 
 // Sent pre-emptively, to the host of the request's URL and to no other.
 struct Credential {
   AuthScheme scheme = AuthScheme::kBearer;
   Secret token;
+  std::string username = "hf_user";  // of kBasic
 };
 
 struct HttpRequest {

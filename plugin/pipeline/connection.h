@@ -30,19 +30,21 @@ class Connection {
   Result<Target> locate(const Settings& settings, std::string revision,
                         const std::stop_token& stop);
 
-  // locate(), then creates the repository if it is not there and checks write access. Asks once per
-  // repository; a success is remembered. `retry` is retry(), or tells somebody else as well.
+  // locate(), then creates the repository if it is not there and checks write access; a git server
+  // has no common way for either, the push will tell. Asks once per repository; a success is
+  // remembered. `retry` is retry(), or tells somebody else as well.
   Result<Target> prepare(const Settings& settings, std::string revision, const RetryContext& retry,
                          const std::stop_token& stop);
 
  private:
   struct Known {
     Provider provider = Provider::kHub;
-    std::string repo_id;  // with its namespace
+    std::string repo_id;  // with its namespace, or the repository's URL
     bool writable = false;
   };
   Result<Known> learn(const Settings& settings, const RetryContext& retry,
                       const std::stop_token& stop);
+  Target target(const Settings& settings, const Known& known, std::string revision) const;
 
   HttpClient& http_;
   RetryContext retry_;
@@ -55,7 +57,5 @@ class Connection {
 // The token as git and LFS routes want it.
 Credential git_credential(const Target& target);
 Credential lfs_credential(const Target& target);
-// "<repository>/info/lfs", with the ".git" that LFS URLs always have.
-std::string lfs_url(const Target& target);
 
 }  // namespace hubrev

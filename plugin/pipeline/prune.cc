@@ -6,10 +6,12 @@
 
 #include "plugin/git/history.h"
 #include "plugin/git/read_commit.h"
+#include "plugin/lfs/file_store.h"
 #include "plugin/pipeline/lfs_purge.h"
 #include "plugin/pipeline/message.h"
 #include "plugin/pipeline/remote_repository.h"
 #include "plugin/pipeline/scratch.h"
+#include "plugin/types/address.h"
 
 namespace hubrev {
 namespace {
@@ -102,9 +104,8 @@ class Pruning {
   }
 
   Status purge(const std::set<Sha256>& doomed) {
-    if (target_.provider != Provider::kHub) return no_way();
     // Before the refs: what is sent and committed in between is then not on the list.
-    HUBREV_TRY(const auto stored, list_lfs_files(hub_, target_.repo_id, stop_));
+    HUBREV_TRY(const auto stored, stored_files());
     if (!stored) return no_way();
     if (request_.mode == PruneMode::kApply) {
       HUBREV_TRY(picture_, look(repository_, remote_, stop_));
@@ -122,6 +123,31 @@ class Pruning {
     }
     return free_files(purgeable.free);
   }
+
+  // nullopt where the server has no way to tell.
+  Result<std::optional<std::vector<StoredLfsFile>>> stored_files() const {
+    if (target_.provider == Provider::kHub) {
+      return list_lfs_files(hub_, target_.repo_id, stop_);
+    }
+    std::optional<std::vector<StoredLfsFile>> files;
+    if (target_.provider != Provider::kFile || !target_.lfs_url.empty()) return files;
+    HUBREV_TRY(const std::vector<FileObject> objects, list_objects(folder()));
+    files.emplace();
+    for (const FileObject& object : objects) {
+      files->push_back({object.oid, object.size, object.stored_ms});
+    }
+    return files;
+  }
+
+  Status delete_files(const std::vector<Sha256>& oids) const {
+    if (target_.provider == Provider::kHub) {
+      return delete_lfs_files(hub_, target_.repo_id, oids, stop_);
+    }
+    for (const Sha256& oid : oids) HUBREV_CHECK(delete_object(folder(), oid));
+    return {};
+  }
+
+  std::string folder() const { return folder_of(repository_url(target_)); }
 
   // Of all refs but those that would be deleted.
   std::vector<GitId> remaining_commits() const {
@@ -147,7 +173,7 @@ class Pruning {
         bytes += files[i].size;
       }
       if (request_.mode == PruneMode::kApply) {
-        HUBREV_CHECK(delete_lfs_files(hub_, target_.repo_id, oids, stop_));
+        HUBREV_CHECK(delete_files(oids));
       }
       outcome_.files.objects += oids.size();
       outcome_.files.bytes += bytes;

@@ -58,6 +58,11 @@ FixContext fix_context(const JobRecord& record, const Settings& settings, const 
   fix.repo_id = target.repo_id;
   fix.revision = record.revision;
   fix.endpoint = target.endpoint;
+  fix.page = revision_url(target);
+  if (target.provider != Provider::kHub) {
+    fix.clone_url = repository_url(target);
+    if (fix.repo_id.ends_with(".git")) fix.repo_id.resize(fix.repo_id.size() - 4);
+  }
   fix.step = record.step;
   fix.epoch = record.epoch;
   fix.metrics = record.metrics;
@@ -119,16 +124,16 @@ Status have_card_accepted(Snapshot& snapshot, const FixContext& fix, JobRecord& 
 }
 
 // A token in a published file is everybody's: better a revision without that file, or none.
-Status withhold_tokens(Snapshot& snapshot, JobRecord& record, SecretScan policy,
+Status withhold_tokens(Snapshot& snapshot, JobRecord& record, const Settings& settings,
                        const Connection& connection, const std::stop_token& stop) {
-  if (policy == SecretScan::kOff) return {};
+  if (settings.secret_scan == SecretScan::kOff) return {};
   const Secret& token = connection.token();
-  HUBREV_TRY(const std::vector<std::string> paths,
-             find_tokens(snapshot, {token, Secret(basic_value(token))}, stop));
+  const Secret basic(basic_value(settings.username, token));
+  HUBREV_TRY(const std::vector<std::string> paths, find_tokens(snapshot, {token, basic}, stop));
   if (paths.empty()) return {};
   std::string list;
   for (const std::string& path : paths) list += (list.empty() ? "" : ", ") + path;
-  if (policy == SecretScan::kFail) {
+  if (settings.secret_scan == SecretScan::kFail) {
     return make_error(ErrorKind::kInvalidInput,
                       "a token stands in " + list +
                           "; remove it and revoke the token, or set 'secret_scan' to 'withhold'");
@@ -169,8 +174,7 @@ Result<PlannedRevision> fix_and_plan(Snapshot snapshot, JobRecord& record, const
     HUBREV_CHECK(have_card_accepted(fixed.snapshot, fix, record, *context.connection,
                                     noting_retry(context, progress), stop));
   }
-  HUBREV_CHECK(
-      withhold_tokens(fixed.snapshot, record, settings.secret_scan, *context.connection, stop));
+  HUBREV_CHECK(withhold_tokens(fixed.snapshot, record, settings, *context.connection, stop));
   PlannedRevision planned;
   planned.before = weights_before(fixed.snapshot, record, settings, context);
   const ShardRules rules{settings.max_shard_size, kMinBytesApart,
@@ -280,7 +284,7 @@ Status publish(const Snapshot& snapshot, JobRecord& record, const Settings& sett
   count_bytes(plan, record, progress);
 
   HUBREV_CHECK(enter(JobState::kUploading, record, context));
-  const LfsServer server{lfs_url(target), lfs_credential(target), "refs/heads/" + target.revision,
+  const LfsServer server{lfs_server_url(target), lfs_credential(target), "refs/heads/" + target.revision,
                          target.endpoint};
   progress.upload_began_ms = context.clock->unix_ms();
   const UploadContext upload{&context.connection->http(),

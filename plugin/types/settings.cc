@@ -8,6 +8,8 @@
 #include <limits>
 #include <numeric>
 
+#include "plugin/types/address.h"
+
 namespace hubrev {
 namespace {
 
@@ -170,27 +172,24 @@ std::optional<T> optional_number(const json& all, const char* key) {
   return value.is_null() ? std::nullopt : std::optional<T>(value.get<T>());
 }
 
-// No message repeats the value: what is wrong with it may be a password in it.
-Result<std::string> parse_endpoint(std::string url) {
-  std::size_t host = 0;
-  for (const std::string_view scheme : {"https://", "http://"}) {
-    if (url.starts_with(scheme)) host = scheme.size();
+// No message repeats an address: what is wrong with it may be a password in it.
+Status parse_addresses(const json& all, Settings& s) {
+  s.repo_id = all.at("repo_id");
+  s.username = all.at("username");
+  if (s.username.find(':') != std::string::npos) {
+    return config_error("'username' must not hold a ':'; set HF_TOKEN to the password");
   }
-  if (host == 0) return config_error("'endpoint' must start with https:// or http://");
-  if (url.find('@') != std::string::npos) {
-    return config_error("'endpoint' must not hold credentials; set HF_TOKEN instead");
+  HUBREV_TRY(s.endpoint, parse_server_url("endpoint", all.at("endpoint").get<std::string>()));
+  if (const auto& lfs_url = all.at("lfs_url").get_ref<const std::string&>(); !lfs_url.empty()) {
+    HUBREV_TRY(s.lfs_url, parse_server_url("lfs_url", lfs_url));
   }
-  const bool plain = std::none_of(url.begin(), url.end(), [](unsigned char c) {
-    return c <= ' ' || c == 0x7F || c == '?' || c == '#';
-  });
-  if (!plain) {
-    return config_error("'endpoint' must be a host and at most a path, without '?', '#' or spaces");
-  }
-  if (host == url.size() || url[host] == '/' || url[host] == ':') {
-    return config_error("'endpoint' must name a host, as in https://huggingface.co");
-  }
-  while (url.ends_with('/')) url.pop_back();
-  return url;
+  if (s.repo_id.empty()) return {};
+  if (!is_repository_url(s.repo_id)) return check_repo_id(s.repo_id);
+  HUBREV_TRY(const RepositoryUrl address, parse_repository_url(s.repo_id));
+  s.repo_id = address.url;
+  s.endpoint = address.server;
+  if (!address.username.empty()) s.username = address.username;
+  return {};
 }
 
 template <typename E>
@@ -239,9 +238,7 @@ Result<Settings> parse_settings(const json& partial) {
   all.update(partial);
 
   Settings s;
-  s.repo_id = all.at("repo_id");
-  HUBREV_TRY(s.endpoint, parse_endpoint(all.at("endpoint").get<std::string>()));
-  if (!s.repo_id.empty()) HUBREV_CHECK(check_repo_id(s.repo_id));
+  HUBREV_CHECK(parse_addresses(all, s));
   s.provider = choice<ProviderChoice>(all, "provider",
                                       {{"auto", ProviderChoice::kAuto},
                                        {"hub", ProviderChoice::kHub},

@@ -26,8 +26,10 @@ enum class SecretScan { kWithhold, kFail, kOff };
 enum class WhenFull { kSkipNew, kDropOldest, kNewestOnly, kWait };
 
 struct Settings {
-  std::string repo_id;
-  std::string endpoint;
+  std::string repo_id;   // "[namespace/]name", or the repository's URL without a user name
+  std::string endpoint;  // that of repo_id where it is a URL
+  std::string username;  // that of repo_id where it names one
+  std::string lfs_url;   // "" for <repository>.git/info/lfs
   ProviderChoice provider = ProviderChoice::kAuto;
   std::optional<bool> private_repo;
   std::string revision;           // prefix; "" for none

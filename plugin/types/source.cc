@@ -42,6 +42,10 @@ Source Source::concatenate(const std::vector<Source>& sources) {
   return all;
 }
 
+const FileRange* Source::only_range() const {
+  return parts_.size() == 1 ? std::get_if<FileRange>(&parts_.front()) : nullptr;
+}
+
 Source Source::subrange(std::uint64_t offset, std::uint64_t length) const {
   Source result;
   result.size_ = length;

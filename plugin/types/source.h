@@ -55,6 +55,8 @@ class Source {
   static Source concatenate(const std::vector<Source>& sources);
 
   std::uint64_t size() const { return size_; }
+  // The range that it is, if it is one range of one file and nothing else; else null.
+  const FileRange* only_range() const;
   SourceReader open() const { return slice(0, size_); }
   // Precondition: offset + length <= size().
   SourceReader slice(std::uint64_t offset, std::uint64_t length) const;

@@ -19,6 +19,11 @@ ThreadPriority priority_of_files(ThreadPriority priority) {
   return priority == ThreadPriority::kLow ? ThreadPriority::kIdle : priority;
 }
 
+// Who gets the token.
+std::string servers_of(const Settings& settings) {
+  return settings.endpoint + (settings.lfs_url.empty() ? "" : " and " + settings.lfs_url);
+}
+
 bool folder_exists(const std::string& path) {
   std::error_code ignored;
   return std::filesystem::is_directory(path, ignored);
@@ -40,7 +45,7 @@ Engine::Engine(Settings settings, nlohmann::json effective, std::string output_d
       lanes_(kLanes, settings_.priority) {
   // A server or proxy may echo either form of it.
   log_.redact(connection_.token());
-  log_.redact(Secret(basic_value(connection_.token())));
+  log_.redact(Secret(basic_value(settings_.username, connection_.token())));
 }
 
 Engine::~Engine() {
@@ -90,13 +95,15 @@ void Engine::take_up(JobRecord record, bool has_successor, const std::string& en
     }
   } else {
     if (!endpoint_override.empty()) record.settings["endpoint"] = endpoint_override;
-    const std::string endpoint = record.settings.value("endpoint", settings_.endpoint);
-    if (endpoint != settings_.endpoint) {
-      // This process's token was not given for that host.
-      fail(make_error(ErrorKind::kConfig, "it was meant for " + endpoint + ", not for " +
-                                              settings_.endpoint +
+    const auto meant = parse_settings(record.settings);
+    if (!meant.ok()) {
+      fail(meant.error());
+    } else if (servers_of(*meant) != servers_of(settings_)) {
+      // This process's token was not given for those hosts.
+      fail(make_error(ErrorKind::kConfig, "it was meant for " + servers_of(*meant) + ", not for " +
+                                              servers_of(settings_) +
                                               "; to push it there: hub-revisions sync " +
-                                              output_dir_ + " --endpoint " + endpoint));
+                                              output_dir_ + " --endpoint " + meant->endpoint));
     } else if (record.state != JobState::kSkipped) {
       record.state = JobState::kQueued;
       log_.write(LogLevel::kInfo, record.revision + ": taken up again");

@@ -22,6 +22,7 @@ FixContext context() {
   value.repo_id = "org/tiny-sft";
   value.revision = "step-000000500";
   value.endpoint = "https://huggingface.co";
+  value.page = "https://huggingface.co/org/tiny-sft/tree/step-000000500";
   value.step = 500;
   value.epoch = 1.25;
   value.metrics = {{"eval_loss", 0.5}, {"eval_runtime", 3.0}};
@@ -281,6 +282,19 @@ TEST(Card, SnippetMatchesTheModel) {
   EXPECT_THAT(card,
               HasSubstr("# Set HF_ENDPOINT=http://127.0.0.1:8080 in the environment first.\n"));
   EXPECT_THAT(card, HasSubstr("revision=\"a\\\"b\")\n"));
+}
+
+TEST(Card, SaysHowToCloneWhereNothingElseLoads) {
+  FixContext plain = context();
+  plain.endpoint = "https://git.example";
+  plain.page = plain.clone_url = "https://git.example/a'b/c.git";
+  plain.revision = "step-1";
+  const std::string card = card_of({{"config.json", kCausal}}, plain);
+  EXPECT_THAT(card, HasSubstr("git clone --branch 'step-1' 'https://git.example/a'\\''b/c.git' "
+                              "model\n"));
+  EXPECT_THAT(card, HasSubstr("AutoModelForCausalLM.from_pretrained(\"model\")\n"));
+  EXPECT_THAT(card, HasSubstr("url: https://git.example/a'b/c.git\n"));
+  EXPECT_THAT(card, Not(HasSubstr("HF_ENDPOINT")));
 }
 
 }  // namespace

@@ -239,12 +239,13 @@ TEST_F(CurlClientTest, CredentialsInTheFormTheyAskFor) {
   request.credential = Credential{AuthScheme::kBearer, Secret("hf_secret")};
   ASSERT_TRUE(send(request).ok());
   request.credential->scheme = AuthScheme::kBasic;
+  request.credential->username = "ann";
   ASSERT_TRUE(send(request).ok());
   request.credential->token = Secret();
   ASSERT_TRUE(send(request).ok());
   EXPECT_EQ(server.requests().at(0).header("Authorization"), "Bearer hf_secret");
   EXPECT_EQ(server.requests().at(1).header("Authorization"),
-            "Basic " + basic_value(Secret("hf_secret")));
+            "Basic " + basic_value("ann", Secret("hf_secret")));
   EXPECT_EQ(server.requests().at(2).header("Authorization"), "");
 }
 

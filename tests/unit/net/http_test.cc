@@ -117,7 +117,10 @@ TEST(BasicValue, IsTheBase64OfUserAndToken) {
       {"abc", "aGZfdXNlcjphYmM="},
       {"hf_\xFF\xFE?>", "aGZfdXNlcjpoZl///j8+"},
   };
-  for (const auto& [token, value] : rows) EXPECT_EQ(basic_value(Secret(token)), value);
+  for (const auto& [token, value] : rows) {
+    EXPECT_EQ(basic_value("hf_user", Secret(token)), value);
+  }
+  EXPECT_EQ(basic_value("ann", Secret("pw")), "YW5uOnB3");
 }
 
 TEST(Urls, MessagesNeverShowSecrets) {
