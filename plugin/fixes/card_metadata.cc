@@ -30,14 +30,16 @@ bool is_text_value(const YamlValue& value) {
   return value.kind == YamlKind::kText && !value.text.empty();
 }
 
+void erase_if(std::vector<YamlValue>& items, const auto& unwanted) {
+  items.erase(std::remove_if(items.begin(), items.end(), unwanted), items.end());
+}
+
 // Keeps what is a text; false when nothing is left.
 bool repair_texts(YamlValue& value) {
   make_text(value);
   if (value.kind != YamlKind::kList) return is_text_value(value);
   for (YamlValue& item : value.items) make_text(item);
-  value.items.erase(std::remove_if(value.items.begin(), value.items.end(),
-                                   [](const YamlValue& item) { return !is_text_value(item); }),
-                    value.items.end());
+  erase_if(value.items, [](const YamlValue& item) { return !is_text_value(item); });
   return !value.items.empty();
 }
 
@@ -77,14 +79,23 @@ void extend_list(YamlValue& card, const std::string& key, const std::vector<std:
   if (!items.empty()) card.set(key, YamlValue::list(std::move(items)));
 }
 
+// PEFT repeats the base model in a tag: "base_model:adapter:org/model".
+bool is_tag_of_path(const YamlValue& tag) {
+  constexpr std::string_view kPrefix = "base_model:";
+  if (!tag.text.starts_with(kPrefix)) return false;
+  const std::size_t relation = tag.text.find(':', kPrefix.size());
+  const std::size_t name = relation == std::string::npos ? kPrefix.size() : relation + 1;
+  return !is_model_id(tag.text.substr(name));
+}
+
 // Only repository ids stay; a trainer writes the path it loaded from.
 void repair_base_model(CardMetadata& card) {
+  if (YamlValue* tags = card.values.find("tags")) erase_if(tags->items, is_tag_of_path);
   YamlValue* base = card.values.find("base_model");
   if (base == nullptr) return;
   const auto is_path = [](const YamlValue& value) { return !is_model_id(value.text); };
   if (base->kind == YamlKind::kList) {
-    base->items.erase(std::remove_if(base->items.begin(), base->items.end(), is_path),
-                      base->items.end());
+    erase_if(base->items, is_path);
     if (!base->items.empty()) return;
   } else if (!is_path(*base)) {
     return;
@@ -157,7 +168,9 @@ CardMetadata complete_metadata(YamlValue existing, const FixContext& context,
   }
   card = repair_metadata(std::move(card.values));
   repair_base_model(card);
-  if (card.values.find("library_name") == nullptr) {
+  // TRL's template says "transformers" of adapters, too.
+  const YamlValue* library = card.values.find("library_name");
+  if (library == nullptr || (facts.adapter && library->text == "transformers")) {
     card.values.set("library_name", YamlValue::string(facts.framework));
   }
   add_base_model(card, context, facts);

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hub_revisions import HubRevisionCallback
 from hub_revisions.local_hub import LocalHub
 from tiny_training import (
     branches,
+    card_metadata,
     download,
     make_model,
     make_tokenizer,
@@ -24,16 +24,8 @@ from tiny_training import (
 STEPS = ["step-000000001", "step-000000002"]
 
 
-def front_matter(folder: Path) -> dict[str, Any]:
-    text = (folder / "README.md").read_text()
-    assert text.startswith("---\n")
-    found = yaml.safe_load(text.split("---\n")[1])
-    assert isinstance(found, dict)
-    return found
-
-
 def card_metrics(folder: Path) -> dict[str, float]:
-    results = front_matter(folder)["model-index"][0]["results"]
+    results = card_metadata(folder)["model-index"][0]["results"]
     return {m["name"]: m["value"] for result in results for m in result["metrics"]}
 
 
@@ -96,7 +88,7 @@ def test_a_revision_is_repaired_and_described(
     assert json.loads((got / "generation_config.json").read_text())["eos_token_id"] == 2
     entry = next(e for e in trainer.state.log_history if "eval_loss" in e and e["step"] == 1)
     assert card_metrics(got)["eval_loss"] == pytest.approx(entry["eval_loss"])
-    assert front_matter(got)["library_name"] == "transformers"
+    assert card_metadata(got)["library_name"] == "transformers"
     names = {path.name for path in got.iterdir()}
     assert names >= {"model.safetensors", "tokenizer.json", ".gitattributes"}
     assert not names & {"optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin"}
@@ -177,26 +169,3 @@ def test_data_loader_workers_leave_the_worker_alone(where: dict[str, Any], tmp_p
     callback = HubRevisionCallback(**where)
     make_trainer(tmp_path, callback, dataloader_num_workers=1, max_steps=1).train()
     assert [row.state for row in callback.summary()] == ["done"]
-
-
-def test_a_peft_adapter_becomes_a_revision(
-    hub: LocalHub, where: dict[str, Any], tmp_path: Path
-) -> None:
-    from peft import LoraConfig, get_peft_model
-
-    base = tmp_path / "base"
-    make_model(make_tokenizer()).save_pretrained(base)
-    from transformers import AutoModelForCausalLM
-
-    model = get_peft_model(
-        AutoModelForCausalLM.from_pretrained(base), LoraConfig(r=2, task_type="CAUSAL_LM")
-    )
-    callback = HubRevisionCallback(**where)
-    make_trainer(tmp_path / "out", callback, model=model, max_steps=1).train()
-    assert [row.state for row in callback.summary()] == ["done"]
-    got = download(hub, where["repo_id"], STEPS[0], tmp_path / "got")
-    assert (got / "adapter_model.safetensors").exists()
-    assert not (got / "config.json").exists()
-    card = front_matter(got)
-    assert card["library_name"] == "peft"
-    assert str(base) not in str(card.get("base_model", ""))

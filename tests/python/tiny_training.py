@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import yaml
 from huggingface_hub import HfApi
 
 STALE_EOS = 0  # '<unk>': what a base model's files would hold
@@ -52,6 +53,7 @@ def make_tokenizer() -> Any:
         bos_token="<s>",
         eos_token="</s>",
         pad_token="<pad>",
+        model_input_names=["input_ids", "attention_mask"],
     )
 
 
@@ -120,3 +122,17 @@ def download(hub: Any, repo_id: str, revision: str, folder: Path) -> Path:
     """One revision's files, fetched by the stock client."""
     api = HfApi(endpoint=hub.endpoint, token=hub.token)
     return Path(api.snapshot_download(repo_id, revision=revision, local_dir=folder))
+
+
+def card_metadata(folder: Path) -> dict[str, Any]:
+    """What the model card in a folder says about the model."""
+    _, front_matter, _ = (folder / "README.md").read_text().split("---\n", 2)
+    found = yaml.safe_load(front_matter)
+    assert isinstance(found, dict)
+    return found
+
+
+def eos_ids(folder: Path, file: str = "generation_config.json") -> list[int]:
+    """The ids at which generation stops, according to a file."""
+    found = json.loads((folder / file).read_text())["eos_token_id"]
+    return found if isinstance(found, list) else [found]

@@ -170,7 +170,9 @@ TEST(Card, PrefersTheTrainersCardOnlyToPeftsTemplate) {
   const Files files = {{"adapter_config.json",
                         R"({"base_model_name_or_path": "org/base", "task_type": "CAUSAL_LM"})"},
                        {"README.md", kPeftCard}};
-  EXPECT_THAT(card_of(files, with), HasSubstr("It was trained."));
+  const std::string trl = card_of(files, with);
+  EXPECT_THAT(trl, HasSubstr("It was trained."));
+  EXPECT_THAT(trl, HasSubstr("library_name: peft\n"));
   with.trainer_card.reset();
   const std::string peft = card_of(files, with);
   EXPECT_THAT(peft, HasSubstr("[More Information Needed]"));

@@ -6,11 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
 from datasets import Dataset
 from hub_revisions import HubRevisionCallback, save_and_publish
 from hub_revisions.local_hub import LocalHub
-from tiny_training import branches, download, make_model, make_tokenizer
+from tiny_training import (
+    branches,
+    card_metadata,
+    download,
+    eos_ids,
+    make_model,
+    make_tokenizer,
+)
 
 
 def test_sft(hub: LocalHub, where: dict[str, Any], tmp_path: Path) -> None:
@@ -53,7 +59,7 @@ def test_sft(hub: LocalHub, where: dict[str, Any], tmp_path: Path) -> None:
     assert result.error == ""
     assert result.url == f"{hub.endpoint}/{repo_id}/tree/main"
     got = download(hub, repo_id, "main", tmp_path / "main")
-    card = yaml.safe_load((got / "README.md").read_text().split("---\n")[1])
+    card = card_metadata(got)
     assert {"zoo", "sft"} <= set(card["tags"])
     assert card["datasets"] in ("org/animals", ["org/animals"])
     assert branches(hub, repo_id) == {"main", "final", "step-000000001", "step-000000002"}
@@ -87,5 +93,4 @@ def test_grpo(hub: LocalHub, where: dict[str, Any], tmp_path: Path) -> None:
     trainer.train()
     assert [row.state for row in callback.summary()] == ["done"]
     got = download(hub, where["repo_id"], "step-000000001", tmp_path / "got")
-    eos = json.loads((got / "generation_config.json").read_text())["eos_token_id"]
-    assert 2 in (eos if isinstance(eos, list) else [eos])
+    assert 2 in eos_ids(got)
