@@ -162,11 +162,24 @@ std::optional<PublishedWeights> weights_before(const Snapshot& snapshot, const J
   return context.weights->take(record.id);
 }
 
+// What to do about weights that nobody can load; nullopt when they can be loaded.
+std::optional<std::string> advice_on_shards(const Snapshot& snapshot, const JobRecord& record) {
+  const std::optional<std::string> shards = sharded_weights_only(snapshot, record.excluded);
+  if (!shards) return std::nullopt;
+  return "its weights are FSDP's shards, not loadable unless merged; run 'accelerate "
+         "merge-weights " +
+         record.directory + "/" + *shards +
+         " DIR', put configuration and tokenizer into DIR and publish that with 'hub-revisions "
+         "push', or train with \"state_dict_type\": \"FULL_STATE_DICT\" in fsdp_config";
+}
+
 Result<PlannedRevision> fix_and_plan(Snapshot snapshot, JobRecord& record, const Settings& settings,
                                      const Target& target, const JobContext& context,
                                      Progress& progress, const std::stop_token& stop) {
   record.fixes = {contents_report(record)};
   record.warnings.clear();
+  // Whoever resumes from it shards in the same way; others are warned.
+  if (auto advice = advice_on_shards(snapshot, record)) record.warnings.push_back(*advice);
   const FixContext fix = fix_context(record, settings, target, context);
   HUBREV_TRY(FixedSnapshot fixed, apply_fixes(std::move(snapshot), fix));
   take_reports(record, std::move(fixed.reports), std::move(fixed.warnings));
@@ -339,6 +352,10 @@ Status run_job(JobRecord& record, const JobContext& context, Progress& progress,
   HUBREV_TRY(const Snapshot snapshot,
              open_snapshot(context.spool->files_directory(record.id), record.frozen));
   HUBREV_CHECK(verify_unchanged(snapshot));
+  if (auto advice = advice_on_shards(snapshot, record);
+      advice && settings.contents == Contents::kInference) {
+    return make_error(ErrorKind::kInvalidInput, *std::move(advice));
+  }
   HUBREV_CHECK(check_weights(snapshot));
   Status published = publish(snapshot, record, settings, context, progress, stop);
   while (!published.ok() && published.error().kind == ErrorKind::kConflict &&

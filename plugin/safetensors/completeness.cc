@@ -22,6 +22,10 @@ constexpr std::array<std::string_view, 11> kWeightSuffixes = {
     ".safetensors", ".bin", ".pt",      ".pth",  ".gguf", ".ckpt",
     ".distcp",      ".h5",  ".msgpack", ".onnx", ".npz"};
 
+constexpr std::string_view kShardSuffix = ".distcp";
+constexpr std::string_view kShardFolder =
+    "pytorch_model_fsdp_";  // accelerate's; its number follows
+
 // What a trainer saves beside the weights under the same suffixes: files and folders by prefix.
 constexpr std::array<std::string_view, 5> kResumeState = {"optimizer", "scheduler", "scaler",
                                                           "rng_state", "training_args"};
@@ -118,6 +122,20 @@ Status check_files(const Snapshot& snapshot) {
 }
 
 }  // namespace
+
+std::optional<std::string> sharded_weights_only(const Snapshot& snapshot,
+                                                const std::vector<std::string>& excluded) {
+  std::optional<std::string> folder;
+  for (const Entry& entry : snapshot.entries) {
+    if (!is_weights(entry)) continue;
+    if (!entry.path.ends_with(kShardSuffix)) return std::nullopt;
+    folder = folder_of(entry.path);
+  }
+  for (const std::string& path : excluded) {
+    if (path.starts_with(kShardFolder) && path.ends_with('/')) folder = path;
+  }
+  return folder;
+}
 
 Status check_weights(const Snapshot& snapshot) {
   HUBREV_CHECK(check_has_weights(snapshot));

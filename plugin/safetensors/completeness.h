@@ -1,6 +1,10 @@
 #pragma once
 // Whether a checkpoint's weights are all there, before anything of it is published.
 
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "plugin/base/result.h"
 #include "plugin/types/snapshot.h"
 
@@ -11,5 +15,11 @@ namespace hubrev {
 // exactly the tensors that the index says. A snapshot without any file of weights is refused too.
 // kInvalidInput names the file and what is wrong. Reads headers only; blocks on the disk.
 Status check_weights(const Snapshot& snapshot);
+
+// The folder of a checkpoint whose only weights are FSDP's shards (torch's distributed checkpoint),
+// which nothing loads that does not shard in the same way; nullopt when there are others.
+// `excluded` is what freezing left out; a folder in it ends in '/'.
+std::optional<std::string> sharded_weights_only(const Snapshot& snapshot,
+                                                const std::vector<std::string>& excluded);
 
 }  // namespace hubrev

@@ -40,7 +40,7 @@ constexpr std::array<std::string_view, 17> kResumeState = {
     "global_step*/",
     "latest",
     "zero_to_fp32.py",
-    "pytorch_model_fsdp.bin",  // duplicates model.safetensors
+    "pytorch_model_fsdp*.bin",  // duplicates model.safetensors, or is one rank's part of it
     "pytorch_model_fsdp_*/",
     "custom_checkpoint_*.pkl",  // a pickle of any registered object
     "merged/",                  // TRL's MergeModelCallback: a model of its own

@@ -16,7 +16,6 @@ from tiny_training import (
     branches,
     card_metadata,
     download,
-    make_model,
     make_tokenizer,
     make_trainer,
 )

@@ -63,6 +63,27 @@ TEST(CheckWeights, RefusesACheckpointWithoutWeights) {
   }
 }
 
+TEST(ShardedWeightsOnly, NamesTheirFolder) {
+  struct Row {
+    Files files;
+    std::vector<std::string> excluded;
+    std::optional<std::string> folder;
+  };
+  const Row rows[] = {
+      {{{"trainer_state.json", "{}"}},
+       {"optimizer_0/", "pytorch_model_fsdp_0/"},
+       "pytorch_model_fsdp_0/"},
+      {{{"pytorch_model_fsdp_0/__0_0.distcp", "x"}, {"optimizer_0/__0_0.distcp", "x"}},
+       {},
+       "pytorch_model_fsdp_0/"},
+      {{{"model.safetensors", "x"}, {"pytorch_model_fsdp_0/__0_0.distcp", "x"}}, {}, {}},
+      {{{"trainer_state.json", "{}"}}, {"optimizer_0/", "pytorch_model_fsdp.bin"}, {}},
+  };
+  for (const Row& row : rows) {
+    EXPECT_EQ(sharded_weights_only(make_snapshot(row.files), row.excluded), row.folder);
+  }
+}
+
 struct Damage {
   const char* path;
   std::string bytes;  // "-" removes the file

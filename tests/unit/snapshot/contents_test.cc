@@ -48,6 +48,7 @@ TEST(Contents, DecidesByName) {
       {"latest", Expect::kOnlyInFull},
       {"zero_to_fp32.py", Expect::kOnlyInFull},
       {"pytorch_model_fsdp.bin", Expect::kOnlyInFull},
+      {"pytorch_model_fsdp_0_rank1.bin", Expect::kOnlyInFull},
       {"pytorch_model_fsdp_0/.metadata", Expect::kOnlyInFull},
       {"merged/model.safetensors", Expect::kOnlyInFull},
       {"merged/deep/er.bin", Expect::kOnlyInFull},
