@@ -48,7 +48,7 @@ GROUPS = {
 
 _NAME = "hub-revisions"
 _DESCRIPTION = "Publish training checkpoints as revisions of a Hub model repository."
-_EPILOG = (
+EPILOG = (
     "The token is never an option, since others can read a command line: it comes from "
     "HF_TOKEN or the file of 'hf auth login'. Exit status: 0 done, 1 failed, 2 wrong usage or "
     "settings, 3 some jobs failed or are left, or no revision is eligible, 4 the answer may "
@@ -85,15 +85,17 @@ def _run(words: Sequence[str]) -> int:
     name = next((" ".join(words[:n]) for n in (2, 1) if " ".join(words[:n]) in COMMANDS), None)
     if name is None:
         _explain(words)
-    command = import_module(f".{name.replace(' ', '_').replace('-', '_')}", __package__)
+    command = _module_of(name)
     # Options may stand between positional arguments, which parse_args does not allow everywhere.
-    options = _parser(name, command).parse_intermixed_args(words[len(name.split()) :])
+    options = parser_of(name).parse_intermixed_args(words[len(name.split()) :])
     status: int | None = command.run(options)
     sys.stdout.flush()
     return status or 0
 
 
-def _parser(name: str, command: ModuleType) -> argparse.ArgumentParser:
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """The parser of one of COMMANDS."""
+    command = _module_of(name)
     parser = argparse.ArgumentParser(
         prog=f"{_NAME} {name}",
         description=inspect.getdoc(command.run),
@@ -104,13 +106,17 @@ def _parser(name: str, command: ModuleType) -> argparse.ArgumentParser:
     return parser
 
 
+def _module_of(name: str) -> ModuleType:
+    return import_module(f".{name.replace(' ', '_').replace('-', '_')}", __package__)
+
+
 def _explain(words: Sequence[str]) -> NoReturn:
     """Answer words that name no command: with help, the version, or what is wrong."""
     group = words[0] if words and words[0] in GROUPS else ""
     parser = argparse.ArgumentParser(
         prog=f"{_NAME} {group}".rstrip(),
         description=GROUPS.get(group, _DESCRIPTION),
-        epilog=_EPILOG,
+        epilog=EPILOG,
         allow_abbrev=False,
     )
     if not group:
