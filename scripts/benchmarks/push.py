@@ -204,9 +204,9 @@ def _row(shape: Shape, system: str, rounds: list[dict[str, _Sample]], name: str)
         "rss_growth_mib": median(lambda sample: sample.cost.rss_growth_mib),
         "bytes_sent": int(median(lambda sample: sample.bytes_sent)),
     }
-    return row | {
-        key: median(lambda sample, key=key: sample.extra[key]) for key in samples[0].extra
-    }
+    for key in samples[0].extra:
+        row[key] = statistics.median(sample.extra[key] for sample in samples)
+    return row
 
 
 def _ratios(system: str, rounds: list[dict[str, _Sample]]) -> Row:

@@ -20,8 +20,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import psutil
-
 from . import Report, Row
 from .checkpoints import Tensor, write_checkpoint, write_small_files, write_weights
 from .commands import time_command
@@ -29,6 +27,7 @@ from .delay_proxy import FarServers
 from .effort import Effort
 from .process import Cost, Meter, measure
 from .repository import SUITE, reset_results, results_commit, revision_name, write_revisions
+from .servers import cpu_seconds
 
 NAME = "scale"
 
@@ -119,7 +118,7 @@ def _queue_task(
     done: list[tuple[float, float, float]] = []
 
     def note(_: object) -> None:
-        done.append((time.perf_counter(), time.process_time(), _cpu_s(servers)))
+        done.append((time.perf_counter(), time.process_time(), cpu_seconds(servers)))
 
     with RevisionPusher(
         folder,
@@ -150,11 +149,6 @@ def _queue_task(
             figures[f"{name}{unit}_ms"] = (after - before) / tenth * 1000
     growth = figures["last_tenth_cpu_ms"] / figures["first_tenth_cpu_ms"]
     return figures | {"last_to_first_tenth": growth}
-
-
-def _cpu_s(pids: Sequence[int]) -> float:
-    times = [psutil.Process(pid).cpu_times() for pid in pids]
-    return sum(t.user + t.system + t.children_user + t.children_system for t in times)
 
 
 def _files(servers: FarServers, folder: Path, count: int) -> Row:

@@ -11,14 +11,15 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
+_S = TypeVar("_S", bound="Servers")
 _MEMORY = Path("/dev/shm")
 USER = "local-user"
 _START_TIMEOUT = 30.0
@@ -40,6 +41,12 @@ class Received:
 
     bytes: int
     objects: int
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """CPU time of processes so far, and of what they have started: git, hooks."""
+    times = [psutil.Process(pid).cpu_times() for pid in pids]
+    return float(sum(t.user + t.system + t.children_user + t.children_system for t in times))
 
 
 class HubClient:
@@ -142,8 +149,7 @@ class Servers(HubClient):
 
     def cpu_seconds(self) -> float:
         """CPU time of the servers so far, and of what they have started: git, hooks."""
-        times = [psutil.Process(pid).cpu_times() for pid in self.pids]
-        return sum(t.user + t.system + t.children_user + t.children_system for t in times)
+        return cpu_seconds(self.pids)
 
     def close(self) -> None:
         """End the servers, and remove what they have."""
@@ -154,7 +160,7 @@ class Servers(HubClient):
         self._folder.unlink()
         shutil.rmtree(self._memory)
 
-    def __enter__(self) -> Servers:
+    def __enter__(self: _S) -> _S:
         return self
 
     def __exit__(
