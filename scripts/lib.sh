@@ -3,6 +3,7 @@
 set -euo pipefail
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 VENV="$ROOT/.venv"
+VENV_TRANSFORMERS4="$ROOT/.venv-transformers4"
 cd "$ROOT"
 # The package's build, the presets and other clones share compilations.
 export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_NOHASHDIR=1 CCACHE_COMPILERCHECK=content
@@ -50,6 +51,21 @@ need_environment() {
   [ -x "$VENV/bin/pip" ] || python3 -m venv "$VENV"
   grep -vE '^#' constraints.txt | "$VENV/bin/pip" install -q -r /dev/stdin
   printf '%s' "$stamp" >"$VENV/stamp"
+}
+
+# transformers 4, the rest shared with the virtual environment, which comes first.
+need_transformers4() {
+  local stamp packages
+  stamp="$(cat constraints-transformers4.txt "$VENV/stamp" | sha256sum)"
+  [ "$(cat "$VENV_TRANSFORMERS4/stamp" 2>/dev/null)" = "$stamp" ] && return
+  say "making the virtual environment of transformers 4"
+  "$VENV/bin/python" -m venv --clear --without-pip "$VENV_TRANSFORMERS4"
+  packages="import sysconfig; print(sysconfig.get_path('purelib'))"
+  "$VENV/bin/python" -c "$packages" \
+    >"$("$VENV_TRANSFORMERS4/bin/python" -c "$packages")/shared.pth"
+  "$VENV/bin/pip" --python "$VENV_TRANSFORMERS4/bin/python" install -q --no-deps \
+    -r constraints-transformers4.txt
+  printf '%s' "$stamp" >"$VENV_TRANSFORMERS4/stamp"
 }
 
 # Builds the native module and installs the package; compiles only what changed.

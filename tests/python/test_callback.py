@@ -16,9 +16,12 @@ from tiny_training import (
     branches,
     card_metadata,
     download,
+    make_model,
     make_tokenizer,
     make_trainer,
 )
+
+pytestmark = pytest.mark.transformers4
 
 STEPS = ["step-000000001", "step-000000002"]
 
@@ -40,8 +43,13 @@ def trained(
     output = tmp_path_factory.mktemp("trained")
     repo_id = f"{hub.user}/trained"
     callback = HubRevisionCallback(endpoint=hub.endpoint, token=hub.token)
-    trainer = make_trainer(output, callback, hub_model_id=repo_id, gradient_checkpointing=True)
-    make_tokenizer().save_pretrained(output / "tokenizer")
+    tokenizer = make_tokenizer()
+    tokenizer.save_pretrained(output / "tokenizer")
+    model = make_model(tokenizer)
+    model.config.use_cache = False  # transformers 5 does that, of 4 scripts do
+    trainer = make_trainer(
+        output, callback, model=model, hub_model_id=repo_id, gradient_checkpointing=True
+    )
     # A tokenizer that another callback, or the user, has put into the checkpoint.
     trainer.add_callback(saver(output / "tokenizer"))
     trainer.callback_handler.callbacks.reverse()

@@ -19,6 +19,8 @@ from hub_revisions.local_hub import LocalHub
 from hub_revisions.publish import align_eos
 from tiny_training import branches, download, make_model, make_tokenizer, make_trainer
 
+pytestmark = pytest.mark.transformers4
+
 
 def read(path: Path) -> dict[str, Any]:
     found = json.loads(path.read_text())

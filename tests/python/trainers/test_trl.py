@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from datasets import Dataset
 from hub_revisions import HubRevisionCallback, save_and_publish
 from hub_revisions.local_hub import LocalHub
@@ -17,6 +18,8 @@ from tiny_training import (
     make_model,
     make_tokenizer,
 )
+
+pytestmark = pytest.mark.transformers4
 
 
 def test_sft(hub: LocalHub, where: dict[str, Any], tmp_path: Path) -> None:
