@@ -24,18 +24,19 @@ std::uint64_t blocks_of(const std::string& path, nlink_t& links) {
   return static_cast<std::uint64_t>(info.st_blocks) * kBlock;
 }
 
-bool checkpoint_has(const JobRecord& record, const FrozenFile& file) {
-  return ::access((record.directory + "/" + file.path).c_str(), F_OK) == 0;
+bool checkpoint_has(const std::string& checkpoint, const FrozenFile& file) {
+  return ::access((checkpoint + "/" + file.path).c_str(), F_OK) == 0;
 }
 
-std::uint64_t held_bytes(const std::string& root, const JobRecord& record, const FrozenFile& file) {
+std::uint64_t held_bytes(const std::string& root, const std::string& checkpoint,
+                         const FrozenFile& file) {
   nlink_t links = 0;
   const std::uint64_t bytes = blocks_of(root + "/" + file.path, links);
   switch (file.method) {
     case FreezeMethod::kHardLink:
       return links > 1 ? 0 : bytes;
     case FreezeMethod::kReflink:
-      return checkpoint_has(record, file) ? 0 : bytes;
+      return checkpoint_has(checkpoint, file) ? 0 : bytes;
     case FreezeMethod::kCopy:
       return bytes;
     case FreezeMethod::kPacked:
@@ -57,7 +58,8 @@ std::uint64_t held_bytes(const Spool& spool, const JobRecord& record) {
   const std::string root = spool.files_directory(record.id);
   nlink_t links = 0;
   std::uint64_t bytes = blocks_of(pack_path(root), links);
-  for (const FrozenFile& file : record.frozen) bytes += held_bytes(root, record, file);
+  const std::string checkpoint = checkpoint_of(spool.root(), record);
+  for (const FrozenFile& file : record.frozen) bytes += held_bytes(root, checkpoint, file);
   return bytes;
 }
 

@@ -80,6 +80,40 @@ Result<SpoolContents> read_spool(const std::string& root) {
   return contents;
 }
 
+Result<JobRecord> read_job(const std::string& root, const std::string& job_id) {
+  HUBREV_CHECK(check_job_id(job_id));
+  return read_record(job_folder(root, job_id));
+}
+
+Result<std::vector<std::string>> list_jobs(const std::string& root) {
+  std::vector<std::string> ids;
+  std::error_code code;
+  for (fs::directory_iterator at(root, code), end; !code && at != end; at.increment(code)) {
+    std::string name = at->path().filename().string();
+    if (job_id_time(name)) ids.push_back(std::move(name));
+  }
+  if (code) {
+    return errno_error(code.value(),
+                       "cannot read the spool " + root + ", check 'spool_dir' and its permissions");
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+std::optional<FileStamp> record_stamp(const std::string& root, const std::string& job_id) {
+  struct stat info {};
+  if (::stat(record_path(job_folder(root, job_id)).c_str(), &info) != 0) return std::nullopt;
+  return FileStamp{info.st_ino, static_cast<std::uint64_t>(info.st_size),
+                   std::int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec};
+}
+
+std::string checkpoint_of(const std::string& root, const JobRecord& record) {
+  if (record.from_spool.empty()) return record.directory;
+  std::string there = (fs::path(root) / record.from_spool).lexically_normal().string();
+  std::error_code ignored;
+  return fs::is_directory(there, ignored) ? there : record.directory;
+}
+
 Status request_cancel(const std::string& root, const std::string& job_id) {
   HUBREV_CHECK(check_job_id(job_id));
   const std::string path = cancel_path(root, job_id);

@@ -53,20 +53,26 @@ Status remove_tree(const std::string& path) {
   return {};
 }
 
-// Removes what killed submits left; returns the creation time of the newest job, 0 without one.
-Result<std::int64_t> sweep(const std::string& root) {
-  std::int64_t newest = 0;
+// Removes what killed submits left, for who has the right to submit.
+Status sweep(const std::string& root) {
   std::error_code code;
   for (fs::directory_iterator at(root, code), end; !code && at != end; at.increment(code)) {
     const std::string name = at->path().filename().string();
-    const std::string_view id =
-        std::string_view(name).substr(name.starts_with(kStagingPrefix) ? kStagingPrefix.size() : 0);
+    if (!name.starts_with(kStagingPrefix)) continue;
+    const std::string_view id = std::string_view(name).substr(kStagingPrefix.size());
     if (!job_id_time(id)) continue;  // somebody else's; the folder may have been theirs before
-    if (id.size() != name.size()) {
-      HUBREV_CHECK(remove_tree(at->path().string()));
-    } else {
-      newest = std::max(newest, job_id_time(name).value_or(0));
-    }
+    HUBREV_CHECK(remove_tree(at->path().string()));
+  }
+  if (code) return spool_error(code.value(), root);
+  return remove_tree(next_folder(root));
+}
+
+// The creation time of the newest job, 0 without one.
+Result<std::int64_t> newest_time(const std::string& root) {
+  std::int64_t newest = 0;
+  std::error_code code;
+  for (fs::directory_iterator at(root, code), end; !code && at != end; at.increment(code)) {
+    newest = std::max(newest, job_id_time(at->path().filename().string()).value_or(0));
   }
   if (code) return spool_error(code.value(), root);
   return newest;
@@ -91,14 +97,15 @@ Status make_ours(const std::string& root) {
 
 struct Spool::State {
   const std::string root;
-  std::optional<SpoolLock> lock;                    // empty once released
-  std::mutex mutex;                                 // guards the next two
-  std::int64_t newest_ms;                           // of the ids given out or found
+  std::optional<SpoolLock> submits;  // empty once released, and where the mode does not submit
+  std::optional<SpoolLock> pushes;   // empty once released, and where the mode does not push
+  std::mutex borrowing;              // held while one of them is borrowed
+  std::mutex mutex;                  // guards the next two
+  std::int64_t newest_ms;            // of the ids given out or found
   std::minstd_rand random{std::random_device{}()};  // the device itself takes 16 us a number
   std::mutex freeing;  // between freeing a snapshot and showing how far its push is
 
-  State(std::string r, SpoolLock l, std::int64_t newest)
-      : root(std::move(r)), lock(std::move(l)), newest_ms(newest) {}
+  State(std::string r, std::int64_t newest) : root(std::move(r)), newest_ms(newest) {}
 };
 
 Spool::Spool(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -106,7 +113,7 @@ Spool::~Spool() = default;
 Spool::Spool(Spool&&) noexcept = default;
 Spool& Spool::operator=(Spool&&) noexcept = default;
 
-Result<Spool> Spool::open(const std::string& root) {
+Result<Spool> Spool::open(const std::string& root, Mode mode) {
   std::error_code code;
   std::string absolute = fs::absolute(root, code).lexically_normal().string();
   if (absolute.size() > 1 && absolute.ends_with('/')) absolute.pop_back();
@@ -118,15 +125,38 @@ Result<Spool> Spool::open(const std::string& root) {
                         "the spool needs a folder, choose another 'spool_dir'");
   }
   HUBREV_CHECK(make_ours(absolute));
-  HUBREV_TRY(SpoolLock lock, SpoolLock::take(absolute));
-  HUBREV_TRY(const std::int64_t newest, sweep(absolute));
-  HUBREV_CHECK(remove_tree(next_folder(absolute)));
-  return Spool(std::make_unique<State>(std::move(absolute), std::move(lock), newest));
+  auto state = std::make_unique<State>(absolute, 0);
+  if (mode != Mode::kSpool) {
+    HUBREV_TRY(state->pushes, SpoolLock::take(absolute, SpoolRight::kPush));
+  }
+  if (mode != Mode::kSync) {
+    HUBREV_TRY(state->submits, SpoolLock::take(absolute, SpoolRight::kSubmit));
+  }
+  HUBREV_TRY(state->newest_ms, newest_time(absolute));
+  Spool spool(std::move(state));
+  // A training that is saving at this moment sweeps for itself.
+  if (const auto right = spool.borrow(SpoolRight::kSubmit)) HUBREV_CHECK(sweep(absolute));
+  return spool;
 }
 
 void Spool::release() {
-  if (state_->lock) (void)remove_tree(next_folder(state_->root));
-  state_->lock.reset();
+  if (state_->submits) (void)remove_tree(next_folder(state_->root));
+  state_->submits.reset();
+  state_->pushes.reset();
+}
+
+std::optional<BorrowedRight> Spool::borrow(SpoolRight right) {
+  const auto& held = right == SpoolRight::kSubmit ? state_->submits : state_->pushes;
+  if (held) return BorrowedRight{};
+  std::unique_lock turn(state_->borrowing);
+  auto lock = SpoolLock::borrow(state_->root, right);
+  if (!lock) return std::nullopt;
+  return BorrowedRight{std::move(turn), std::move(lock)};
+}
+
+void Spool::beat() const {
+  if (state_->submits) state_->submits->beat();
+  if (state_->pushes) state_->pushes->beat();
 }
 
 const std::string& Spool::root() const {

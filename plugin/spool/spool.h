@@ -2,8 +2,10 @@
 // The folder that holds frozen checkpoints and the records of their jobs. Whatever is in it when
 // the process is killed is found again by the next one.
 //
-//   <root>/lock                held by the one process that owns the spool
-//   <root>/worker.log
+//   <root>/lock                held by the one process that pushes
+//   <root>/lock.submit         held by the one process that submits; mostly the same one
+//   <root>/worker.log          of who pushes
+//   <root>/spool.log           of who only submits
 //   <root>/weights.json        what is remembered of the weights published last
 //   <root>/next/               for the next submit to fill
 //   <root>/tmp-<job id>/       being submitted; removed by the next owner if its process dies
@@ -18,25 +20,37 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "plugin/base/result.h"
+#include "plugin/spool/lock.h"
 #include "plugin/types/job_record.h"
+#include "plugin/types/settings.h"
 
 namespace hubrev {
 
-// The owner's view of a spool. Movable; thread-safe as long as no two threads work on the same job.
+// A right for the moment; see Spool::borrow().
+struct BorrowedRight {
+  std::unique_lock<std::mutex> turn;  // one thread of this process at a time
+  std::optional<SpoolLock> lock;      // empty where the spool has that right anyway
+};
+
+// The view of who submits to a spool, pushes from it, or both, by its mode. Who only submits adds
+// jobs; all that happens to them afterwards is the pusher's, on this machine or another. Movable;
+// thread-safe as long as no two threads work on the same job.
 // Job ids are those of new_job_id() or read_spool(); others are refused as invalid_input by what
 // returns a Status.
 class Spool {
  public:
-  // Creates `root` (mode 0700) if missing, takes its lock and removes what a killed submit left.
-  // kConfig names the process that holds the lock; io when the folder cannot be written. The lock
-  // ends with this object or with the process, is not inherited by a fork, and also keeps a second
-  // Spool of the same process out.
-  static Result<Spool> open(const std::string& root);
+  // Creates `root` (mode 0700) if missing, takes the rights that the mode needs and removes what a
+  // killed submit left. kConfig names the process that has such a right; io when the folder cannot
+  // be written. The rights end with this object or with the process, are not inherited by a fork,
+  // and also keep a second Spool of the same process out.
+  static Result<Spool> open(const std::string& root, Mode mode = Mode::kPush);
   ~Spool();
   Spool(Spool&&) noexcept;
   Spool& operator=(Spool&&) noexcept;
@@ -45,6 +59,13 @@ class Spool {
 
   // Lets others open the folder. Afterwards only root() may be called. Safe to repeat.
   void release();
+
+  // The other right, for as long as the result lives; at once where the mode has it. nullopt while
+  // another process has it. Not to be borrowed twice by one thread.
+  std::optional<BorrowedRight> borrow(SpoolRight right);
+
+  // To be called once a second: tells other machines that this process lives.
+  void beat() const;
 
   // Sorts after every id that this spool holds, also when the clock was set back. Creates nothing.
   std::string new_job_id();
@@ -96,6 +117,17 @@ struct SpoolContents {
 // What a spool holds. Takes no lock and changes nothing, so it may run beside the owner, also in
 // another process; never deletes what it cannot read. A missing root is an empty spool.
 Result<SpoolContents> read_spool(const std::string& root);
+
+// The record of one job as it is on disk now.
+Result<JobRecord> read_job(const std::string& root, const std::string& job_id);
+// The ids of all jobs, sorted; cheap, since no record is read.
+Result<std::vector<std::string>> list_jobs(const std::string& root);
+// When the record was last replaced; nullopt when there is none.
+std::optional<FileStamp> record_stamp(const std::string& root, const std::string& job_id);
+
+// The checkpoint's folder, also where the file system that it shares with the spool is mounted at
+// another path than when it was frozen.
+std::string checkpoint_of(const std::string& root, const JobRecord& record);
 
 // Asks the owner, in whatever process, to cancel a job: it polls cancel_requested(). not_found when
 // the spool holds no such job.

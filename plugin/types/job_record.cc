@@ -169,6 +169,8 @@ JobRecord parse(const json& j) {
   r.id = j.at("id").get<std::string>();
   r.revision = j.at("revision").get<std::string>();
   r.directory = j.at("directory").get<std::string>();
+  r.from_spool = j.value("from_spool", "");
+  optional_from_json(j, "saved_ns", r.saved_ns);
   optional_from_json(j, "step", r.step);
   optional_from_json(j, "epoch", r.epoch);
   optional_from_json(j, "eos_token_id", r.eos_token_id);
@@ -234,6 +236,8 @@ json to_json(const JobRecord& r) {
   return {{"id", r.id},
           {"revision", r.revision},
           {"directory", r.directory},
+          {"from_spool", r.from_spool},
+          {"saved_ns", optional_to_json(r.saved_ns)},
           {"step", optional_to_json(r.step)},
           {"epoch", optional_to_json(r.epoch)},
           {"metrics", r.metrics},

@@ -15,6 +15,8 @@
 
 namespace hubrev {
 
+// What a process does with the spool: put in and push, only put in, only push.
+enum class Mode { kPush, kSpool, kSync };
 enum class ProviderChoice { kAuto, kHub, kGit };
 enum class Contents { kInference, kFull };
 enum class EosPolicy { kAlign, kReplace, kOff };
@@ -36,7 +38,7 @@ struct Settings {
   std::string revision_template;  // "" for the default
   ExistingRevision exists = ExistingRevision::kVerify;
   bool allow_http = false;
-  bool offline = false;
+  Mode mode = Mode::kPush;
 
   Contents contents = Contents::kInference;
   EosPolicy eos = EosPolicy::kAlign;

@@ -24,6 +24,10 @@ std::string servers_of(const Settings& settings) {
   return settings.endpoint + (settings.lfs_url.empty() ? "" : " and " + settings.lfs_url);
 }
 
+bool pushes(const Settings& settings) {
+  return settings.mode != Mode::kSpool;
+}
+
 bool folder_exists(const std::string& path) {
   std::error_code ignored;
   return std::filesystem::is_directory(path, ignored);
@@ -41,8 +45,8 @@ Engine::Engine(Settings settings, nlohmann::json effective, std::string output_d
       connection_(*http_, make_retry(settings_, &log_), std::move(token)),
       weights_(spool_, log_),
       jobs_(settings_.max_pushes_per_hour),
-      files_(settings_.concurrency, priority_of_files(settings_.priority)),
-      lanes_(kLanes, settings_.priority) {
+      files_(pushes(settings_) ? settings_.concurrency : 0, priority_of_files(settings_.priority)),
+      lanes_(pushes(settings_) ? kLanes : 0, settings_.priority) {
   // A server or proxy may echo either form of it.
   log_.redact(connection_.token());
   log_.redact(Secret(basic_value(settings_.username, connection_.token())));
@@ -53,27 +57,39 @@ Engine::~Engine() {
 }
 
 Status Engine::start(SpoolContents contents, const WorkerOptions& options) {
-  HUBREV_CHECK(log_.open(spool_.root() + "/worker.log"));
-  if (options.frozen_parameters) weights_.set_frozen(*options.frozen_parameters);
+  HUBREV_CHECK(log_.open(spool_.root() + (pushes(settings_) ? "/worker.log" : "/spool.log")));
   for (const std::string& problem : contents.problems) log_.write(LogLevel::kError, problem);
-  std::map<std::string, std::string> newest;  // branch -> id of its last frozen job
-  for (const JobRecord& record : contents.records) {
-    if (!record.frozen.empty()) newest[JobTable::branch_key(record)] = record.id;
+  endpoint_override_ = options.endpoint_override;
+  // Who pushes writes to that memory; while somebody else does, what is frozen is sent once more.
+  if (const auto right = spool_.borrow(SpoolRight::kPush); right && options.frozen_parameters) {
+    weights_.set_frozen(*options.frozen_parameters);
   }
-  for (JobRecord& record : contents.records) {
-    const auto last = newest.find(JobTable::branch_key(record));
-    const bool has_successor = last != newest.end() && last->second > record.id;
-    take_up(std::move(record), has_successor, options.endpoint_override);
+  if (pushes(settings_)) {
+    take_up_all(std::move(contents.records));
+  } else {
+    remember_earlier(std::move(contents.records));
   }
   freeze_skipped();
   pump();
-  spool_.prepare();
+  if (settings_.mode != Mode::kSync) spool_.prepare();
   watcher_ = std::jthread([this](const std::stop_token& token) { watch(token); });
   return {};
 }
 
+void Engine::take_up_all(std::vector<JobRecord> records) {
+  std::map<std::string, std::string> newest;  // branch -> id of its last frozen job
+  for (const JobRecord& record : records) {
+    if (!record.frozen.empty()) newest[JobTable::branch_key(record)] = record.id;
+  }
+  for (JobRecord& record : records) {
+    const auto last = newest.find(JobTable::branch_key(record));
+    const bool has_successor = last != newest.end() && last->second > record.id;
+    take_up(std::move(record), has_successor);
+  }
+}
+
 // Decides what becomes of a record that an earlier process left.
-void Engine::take_up(JobRecord record, bool has_successor, const std::string& endpoint_override) {
+void Engine::take_up(JobRecord record, bool has_successor) {
   const bool frozen = folder_exists(spool_.files_directory(record.id));
   const bool unfinished = !is_final(record.state) || record.state == JobState::kFailed;
   const auto fail = [&](Error error) {
@@ -94,7 +110,7 @@ void Engine::take_up(JobRecord record, bool has_successor, const std::string& en
                       "its snapshot is missing from the spool; publish the checkpoint again"));
     }
   } else {
-    if (!endpoint_override.empty()) record.settings["endpoint"] = endpoint_override;
+    if (!endpoint_override_.empty()) record.settings["endpoint"] = endpoint_override_;
     const auto meant = parse_settings(record.settings);
     if (!meant.ok()) {
       fail(meant.error());
@@ -117,7 +133,7 @@ void Engine::pump() {
 }
 
 void Engine::wake_lane() {
-  if (!settings_.offline) lanes_.post([this] { run_next(); });
+  if (pushes(settings_)) lanes_.post([this] { run_next(); });
 }
 
 // One look at the queue. The end of a job is followed by another look, so that whatever waited for
@@ -185,9 +201,16 @@ void Engine::save(const JobRecord& record) {
   }
 }
 
-// Records a job's end and frees its snapshot. Blocks for the disk.
+// Records a job's end and frees its snapshot, or has it done by who pushes. Blocks for the disk.
 void Engine::clean_up(std::vector<JobRecord> ended) {
+  if (ended.empty()) return;
+  const auto right = spool_.borrow(SpoolRight::kPush);
   for (JobRecord& record : ended) {
+    if (!right) {
+      (void)request_cancel(spool_.root(), record.id);
+      continue;
+    }
+    if (!pushes(settings_) && is_settled_on_disk(record.id)) continue;
     record.updated_ms = system_clock().unix_ms();
     log_.write(LogLevel::kInfo, record.revision + ": " + std::string(to_string(record.state)));
     save(record);
@@ -223,18 +246,24 @@ void Engine::watch(const std::stop_token& token) {
       later_.wait_until(lock, token, next_look, [&] { return !unsynced_.empty(); });
     }
     if (token.stop_requested()) return;
-    spool_.prepare();
+    if (settings_.mode != Mode::kSync) spool_.prepare();
     sync_new_jobs();
     // The rest looks at every open job, which is no work for each submit.
     if (std::chrono::steady_clock::now() < next_look) continue;
+    spool_.beat();
     clean_up_now();
+    if (!pushes(settings_)) refresh();
     freeze_skipped();
-    keep_pace();
-    show_progress();
-    for (const std::string& id : jobs_.open_ids()) {
-      if (cancel_requested(spool_.root(), id)) clean_up(jobs_.cancel(id));
-    }
+    if (pushes(settings_)) look_at_jobs();
     next_look = std::chrono::steady_clock::now() + kWatchInterval;
+  }
+}
+
+void Engine::look_at_jobs() {
+  keep_pace();
+  show_progress();
+  for (const std::string& id : jobs_.open_ids()) {
+    if (cancel_requested(spool_.root(), id)) clean_up(jobs_.cancel(id));
   }
 }
 
@@ -279,7 +308,7 @@ void Engine::keep_pace() {
 }
 
 void Engine::preflight() {
-  if (settings_.offline) return;
+  if (!pushes(settings_)) return;
   lanes_.post([this] {
     Status outcome;
     auto target = connection_.prepare(settings_, "", connection_.retry(), stop_.get_token());
@@ -300,7 +329,7 @@ std::optional<Status> Engine::preflight_result() const {
 
 WaitOutcome Engine::wait(const std::string& job_id, std::chrono::milliseconds timeout) const {
   if (!jobs_.pending(job_id)) return WaitOutcome::kEnded;
-  if (settings_.offline) return WaitOutcome::kStands;
+  if (!pushes(settings_)) return WaitOutcome::kStands;
   return jobs_.wait(job_id, std::chrono::steady_clock::now() + timeout);
 }
 

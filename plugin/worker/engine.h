@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -35,6 +36,7 @@ class Engine {
   Status start(SpoolContents contents, const WorkerOptions& options);
 
   Result<std::string> submit(const Submission& submission);  // submit.cc
+  std::vector<std::string> take_up_new();                    // shared.cc
   void preflight();
   std::optional<Status> preflight_result() const;
   WaitOutcome wait(const std::string& job_id, std::chrono::milliseconds timeout) const;
@@ -54,15 +56,23 @@ class Engine {
                      std::uint64_t max_copied_bytes, JobRecord& record) const;
   void remember(JobRecord record, const Error& error);
 
+  // Sharing the spool with another process (shared.cc).
+  void remember_earlier(std::vector<JobRecord> records);
+  void refresh();
+  bool is_settled_on_disk(const std::string& id) const;
+  std::optional<JobRecord> new_on_disk(const std::string& id);
+
   // Freezing what was skipped, on any thread but the training's (skipped.cc).
   void freeze_skipped();
   Status freeze_again(JobRecord& record, std::uint64_t max_copied_bytes);
   void settle_skipped(JobRecord record, const Status& frozen);
   void store_late();
   bool is_stored(const std::string& id);
+  bool still_skipped(const std::string& id) const;
 
   // On the caller's thread.
-  void take_up(JobRecord record, bool has_successor, const std::string& endpoint_override);
+  void take_up_all(std::vector<JobRecord> records);
+  void take_up(JobRecord record, bool has_successor);
   Status describe(const Submission& submission, JobRecord& record) const;
 
   // On a lane.
@@ -73,6 +83,7 @@ class Engine {
   // On the watcher.
   void watch(const std::stop_token& token);
   void sync_new_jobs();
+  void look_at_jobs();
   void show_progress() const;
   void keep_pace();
 
@@ -88,6 +99,7 @@ class Engine {
   const Settings settings_;
   const nlohmann::json effective_;  // every key; stored with each job
   const std::string output_dir_;
+  std::string endpoint_override_;
   Log log_;
   Spool spool_;
   std::unique_ptr<HttpClient> http_;
@@ -103,7 +115,8 @@ class Engine {
   std::vector<JobRecord> ended_;       // superseded; to be saved and freed off the training thread
   std::vector<std::string> unsynced_;  // submitted, and not known to be on disk
   std::set<std::string> unstored_;     // not even recorded: the disk was full
-  std::mutex skipped_mutex_;           // held while skipped checkpoints are frozen
+  std::mutex skipped_mutex_;           // held while skipped checkpoints are frozen or taken up
+  std::map<std::string, FileStamp> seen_;  // the watcher's; records of other processes, as last read
   bool paced_ = false;                 // the watcher's; it has said that pushes wait
   std::mutex close_mutex_;             // one close at a time; guards released_
   bool released_ = false;

@@ -1,6 +1,7 @@
 #include "plugin/worker/job_table.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace hubrev {
@@ -102,6 +103,14 @@ std::optional<RunningJob> JobTable::take(std::int64_t now_ms) {
   return std::nullopt;
 }
 
+void JobTable::refresh(const JobRecord& record) {
+  const std::lock_guard lock(mutex_);
+  Job& job = jobs_[record.id];
+  if (job.running || has_ended(job) || job.record.state == JobState::kSkipped) return;
+  job.record = record;
+  index_locked(job);
+}
+
 void JobTable::update(const JobRecord& record) {
   const std::lock_guard lock(mutex_);
   Job& job = jobs_[record.id];
@@ -130,23 +139,34 @@ void JobTable::finish(JobRecord record) {
     if (is_final(job.record.state)) outcomes_.push_back(job.record.id);
     if (done) note_done_locked(job.record.updated_ms);
     // Before anyone is woken: whoever waits for all jobs waits for the second chance, too.
-    if (done) requeue_transient_failures_locked();
+    if (done) requeue_transient_failures_locked(std::numeric_limits<std::int64_t>::max());
   }
   changed_.notify_all();
 }
 
-bool JobTable::has_successor_locked(const Job& job) const {
-  const JobsById& jobs = branch_locked(job.branch);
-  return std::any_of(jobs.upper_bound(job.record.id), jobs.end(),
+bool JobTable::has_successor_locked(const JobRecord& record) const {
+  const JobsById& jobs = branch_locked(branch_key(record));
+  return std::any_of(jobs.upper_bound(record.id), jobs.end(),
                      [](const auto& later) { return !later.second->record.frozen.empty(); });
 }
 
-void JobTable::requeue_transient_failures_locked() {
+bool JobTable::has_successor(const JobRecord& record) const {
+  const std::lock_guard lock(mutex_);
+  return has_successor_locked(record);
+}
+
+void JobTable::retry_failed(std::int64_t before_ms) {
+  const std::lock_guard lock(mutex_);
+  requeue_transient_failures_locked(before_ms);
+}
+
+void JobTable::requeue_transient_failures_locked(std::int64_t before_ms) {
   for (const auto& [id, job] : active_) {
     JobRecord& record = job->record;
     const bool transient = record.state == JobState::kFailed && !record.frozen.empty() &&
-                           record.error && retryable(record.error->kind);
-    if (transient && !has_successor_locked(*job)) record.state = JobState::kQueued;
+                           record.updated_ms <= before_ms && record.error &&
+                           retryable(record.error->kind);
+    if (transient && !has_successor_locked(record)) record.state = JobState::kQueued;
   }
 }
 
@@ -288,6 +308,22 @@ std::vector<std::string> JobTable::open_ids() const {
     if (is_open(*job)) ids.push_back(id);
   }
   return ids;
+}
+
+std::vector<std::string> JobTable::unsettled_ids() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> ids;
+  for (const auto& [id, job] : active_) {
+    if (job->record.state != JobState::kSkipped) ids.push_back(id);
+  }
+  return ids;
+}
+
+std::optional<JobState> JobTable::state_of(const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = jobs_.find(id);
+  if (at == jobs_.end()) return std::nullopt;
+  return at->second.record.state;
 }
 
 std::vector<JobTable::View> JobTable::running() const {

@@ -22,7 +22,7 @@ enum class StopReason { kNone, kCancelled, kSuperseded, kClosing };
 enum class WaitOutcome {
   kEnded,
   kTimedOut,
-  kStands,  // nothing will end, however long one waits: closed, or Settings::offline
+  kStands,  // nothing will end here, however long one waits: closed, or Mode::kSpool
 };
 
 // A job taken by a lane.
@@ -35,7 +35,7 @@ struct RunningJob {
 // The jobs of one spool and who may run. Thread-safe; holds no I/O and starts no thread. Lanes call
 // take() and finish(); everybody else adds, stops, looks, and waits.
 //
-// "Pending" is queued or running; "waiting" is queued or failed, with a snapshot. Ids sort by
+// "Pending" is queued or running, be it in another process; "waiting" is queued or failed, with a snapshot. Ids sort by
 // creation, so that a later job of the same branch with a snapshot is an earlier one's successor;
 // an earlier one never runs again once it has one.
 class JobTable {
@@ -60,6 +60,9 @@ class JobTable {
   // Whether the pace that made take() refuse allows another push by now. True once for each time
   // that it refused: nobody else looks again, since no job ends then.
   bool may_go_on(std::int64_t now_ms);
+  // Another process has changed the record of a job that is not this one's to run. Ignored of one
+  // that has ended here, or that is still to be frozen here.
+  void refresh(const JobRecord& record);
   // A running job's record changed.
   void update(const JobRecord& record);
   // A skipped job is skipped no more: it has its snapshot and is queued, or has failed. False when
@@ -68,6 +71,9 @@ class JobTable {
   // A running job has ended with this record (its state queued again or final). A success shows
   // that the server is there, so what failed for want of it is queued again.
   void finish(JobRecord record);
+
+  // Queues again what failed for want of a server, and not after `before_ms`.
+  void retry_failed(std::int64_t before_ms);
 
   // Why the running job was stopped.
   StopReason stop_reason(const std::string& id) const;
@@ -86,8 +92,12 @@ class JobTable {
   std::optional<View> view(const std::string& id) const;
   bool has(const std::string& id) const;      // known and not done, cancelled or superseded
   bool pending(const std::string& id) const;  // "": any
+  // Whether a later job of its branch has a snapshot.
+  bool has_successor(const JobRecord& record) const;
   std::vector<View> views() const;            // by id
   std::vector<std::string> open_ids() const;  // pending or skipped
+  std::vector<std::string> unsettled_ids() const;  // pending or failed
+  std::optional<JobState> state_of(const std::string& id) const;
   std::vector<View> running() const;
   std::vector<JobRecord> skipped() const;    // by id
   std::vector<JobRecord> snapshots() const;  // records of jobs that are not done and hold one
@@ -128,7 +138,8 @@ class JobTable {
     return !job.running && is_final(state) && state != JobState::kFailed;
   }
   static bool is_pending(const Job& job) {
-    return job.running || job.record.state == JobState::kQueued;
+    const JobState state = job.record.state;
+    return job.running || (!is_final(state) && state != JobState::kSkipped);
   }
   static bool is_open(const Job& job) {
     return is_pending(job) || job.record.state == JobState::kSkipped;
@@ -145,8 +156,8 @@ class JobTable {
   bool pending_locked(const std::string& id) const;
   bool reached_pace_locked(std::int64_t now_ms) const;
   bool branch_is_busy_locked(const std::string& branch_key) const;
-  bool has_successor_locked(const Job& job) const;
-  void requeue_transient_failures_locked();
+  bool has_successor_locked(const JobRecord& record) const;
+  void requeue_transient_failures_locked(std::int64_t before_ms);
   static void stop_running(Job& job, StopReason reason);
   JobRecord end_locked(Job& job, JobState state);
 

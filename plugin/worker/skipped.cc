@@ -35,17 +35,29 @@ bool Engine::is_stored(const std::string& id) {
 void Engine::freeze_skipped() {
   const std::lock_guard lock(skipped_mutex_);
   store_late();
-  for (JobRecord& record : jobs_.skipped()) {
+  const std::vector<JobRecord> skipped = jobs_.skipped();
+  if (skipped.empty()) return;
+  // A training that only spools looks after them itself.
+  const auto right = spool_.borrow(SpoolRight::kSubmit);
+  if (!right) return;
+  for (JobRecord record : skipped) {
     const auto room_left = room();
     if (!room_left.ok() || !is_stored(record.id)) return;
+    if (settings_.mode != Mode::kPush && !still_skipped(record.id)) continue;
     const Status status = freeze_again(record, *room_left);
     if (!status.ok() && status.error().kind == ErrorKind::kNoSpace) return;
     settle_skipped(std::move(record), status);
   }
 }
 
+// Who has the other right may have frozen or ended it.
+bool Engine::still_skipped(const std::string& id) const {
+  const auto record = read_job(spool_.root(), id);
+  return record.ok() && record->state == JobState::kSkipped;
+}
+
 Status Engine::freeze_again(JobRecord& record, std::uint64_t max_copied_bytes) {
-  const auto folder = folder_stamp(record.directory);
+  const auto folder = folder_stamp(checkpoint_of(spool_.root(), record));
   if (!folder || folder != record.skipped_folder) {
     return make_error(ErrorKind::kInvalidInput,
                       record.directory + " was " + (folder ? "saved again" : "removed") +

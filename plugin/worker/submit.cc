@@ -1,6 +1,7 @@
 // The part of the engine that runs on the caller's thread when a checkpoint is handed over: the
 // only work that training waits for.
 #include <chrono>
+#include <filesystem>
 #include <utility>
 
 #include "plugin/snapshot/freeze.h"
@@ -18,6 +19,10 @@ constexpr std::uint64_t kLargestCard = 1u << 20;
 Result<std::string> Engine::submit(const Submission& submission) {
   const std::lock_guard lock(submit_mutex_);
   if (refusing_) return make_error(ErrorKind::kConfig, "the worker is closed");
+  if (settings_.mode == Mode::kSync) {
+    return make_error(ErrorKind::kConfig,
+                      "with 'mode' \"sync\" nothing is submitted; set it to \"push\"");
+  }
   JobRecord record;
   record.id = spool_.new_job_id();
   std::string id = record.id;
@@ -40,6 +45,10 @@ Result<std::string> Engine::submit(const Submission& submission) {
 Status Engine::describe(const Submission& submission, JobRecord& record) const {
   record.revision = submission.revision;
   record.directory = submission.directory;
+  record.from_spool = std::filesystem::path(submission.directory)
+                          .lexically_relative(spool_.root())
+                          .string();
+  record.saved_ns = submission.saved_ns;
   record.step = submission.step;
   record.epoch = submission.epoch;
   record.metrics = submission.metrics;
@@ -100,7 +109,7 @@ bool Engine::give_way() {
 }
 
 bool Engine::wait_for_room(std::chrono::milliseconds timeout) const {
-  if (settings_.when_full != WhenFull::kWait || settings_.offline) return true;
+  if (settings_.when_full != WhenFull::kWait || settings_.mode == Mode::kSpool) return true;
   if (room().ok() || !jobs_.pending("")) return true;
   (void)jobs_.wait_for_outcomes(jobs_.outcomes(), std::chrono::steady_clock::now() + timeout);
   return room().ok() || !jobs_.pending("");
@@ -120,7 +129,7 @@ Status Engine::freeze(JobRecord& record, std::uint64_t max_copied_bytes) {
 Status Engine::freeze_into(const std::string& files, const std::string& card,
                            std::uint64_t max_copied_bytes, JobRecord& record) const {
   HUBREV_TRY(FreezeOutcome frozen,
-             freeze_checkpoint({record.directory, files, settings_.contents, max_copied_bytes}));
+             freeze_checkpoint({checkpoint_of(spool_.root(), record), files, settings_.contents, max_copied_bytes}));
   record.frozen = std::move(frozen.frozen);
   record.excluded = std::move(frozen.excluded);
   // TRL writes its card into output_dir just before each save; it may be rewritten any time later.

@@ -47,7 +47,7 @@ Result<std::unique_ptr<Worker>> Worker::create(WorkerOptions options) {
   const std::string output_dir = absolute(options.output_dir);
   const std::string root =
       settings.spool_dir.empty() ? output_dir + "/_hub_revisions" : absolute(settings.spool_dir);
-  HUBREV_TRY(Spool spool, Spool::open(root));
+  HUBREV_TRY(Spool spool, Spool::open(root, settings.mode));
   HUBREV_TRY(SpoolContents contents, read_spool(root));
   auto engine = std::make_unique<Engine>(std::move(settings), std::move(effective), output_dir,
                                          std::move(spool), std::move(options.token));
@@ -71,6 +71,10 @@ Result<std::string> Worker::submit(const Submission& submission) {
   Submission located = submission;
   located.directory = absolute(submission.directory);
   return engine_->submit(located);
+}
+
+std::vector<std::string> Worker::take_up_new() {
+  return in_fork_child() ? std::vector<std::string>{} : engine_->take_up_new();
 }
 
 bool Worker::wait_for_room(std::chrono::milliseconds timeout) const {

@@ -50,6 +50,7 @@ struct Submission {
   std::optional<std::int64_t> step;
   std::optional<double> epoch;
   std::string run;  // of a hyperparameter search, "" otherwise
+  std::optional<std::int64_t> saved_ns;  // for the record
   std::map<std::string, double> metrics;
   std::optional<std::int64_t> eos_token_id;
 };
@@ -75,6 +76,11 @@ class Worker {
   // the job is skipped: frozen later, if its checkpoint is still there when there is room. A
   // checkpoint that cannot be frozen leaves a failed record behind, and the error is returned.
   Result<std::string> submit(const Submission& submission);
+
+  // The other side of a spool that is shared: takes up what another process has submitted since the
+  // last look, and gives what failed for want of a server another try, each after
+  // 'retry_max_delay'. The ids of the new jobs.
+  std::vector<std::string> take_up_new();
 
   // With 'when_full' "wait": blocks until submit() would find room, or nothing is pending that
   // could make some, or the timeout is over; false in the last case. Otherwise true at once.

@@ -70,7 +70,7 @@ def _submit_task(meter: Meter, folder: Path, count: int) -> Mapping[str, float]:
     template = folder / "template"
     write_checkpoint(template, [_SMALL], seed=1)
     times = []
-    with RevisionPusher(folder, repo_id="local-user/submit", offline=True) as pusher, meter:
+    with RevisionPusher(folder, repo_id="local-user/submit", mode="spool") as pusher, meter:
         for step in range(1, count + 1):
             checkpoint = folder / f"checkpoint-{step}"
             template.rename(checkpoint)

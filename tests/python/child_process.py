@@ -115,7 +115,7 @@ def published_steps(hub: Any, repo_id: str) -> list[int | None]:
 def snapshots_left(output_dir: Path) -> list[str]:
     """What a spool holds beside records, log and lock, when every job has ended."""
     spool = output_dir / "_hub_revisions"
-    kept = {"job.json", "cancel", "worker.log", "lock"}
+    kept = {"job.json", "cancel", "worker.log", "spool.log", "lock", "lock.submit"}
     return sorted(
         str(path.relative_to(spool))
         for path in spool.rglob("*")

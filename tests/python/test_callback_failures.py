@@ -98,7 +98,7 @@ def test_checkpoints_are_handed_over_once_another_process_leaves_the_spool(
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    other = RevisionPusher(out, repo_id="me/other", offline=True)
+    other = RevisionPusher(out, repo_id="me/other", mode="spool")
 
     class Leave(TrainerCallback):  # type: ignore[misc]
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -179,6 +179,6 @@ def test_ctrl_c_while_waiting_keeps_the_rest(
 
 def test_signals_are_left_alone(tmp_path: Path) -> None:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    callback = HubRevisionCallback(offline=True)
+    callback = HubRevisionCallback(mode="spool")
     make_trainer(tmp_path, callback, max_steps=1).train()
     assert before == {number: signal.getsignal(number) for number in before}

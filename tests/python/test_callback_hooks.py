@@ -31,7 +31,7 @@ def hooks_of(
 
 
 def offline(**settings: Any) -> HubRevisionCallback:
-    return HubRevisionCallback(offline=True, repo_id="me/model", **settings)
+    return HubRevisionCallback(mode="spool", repo_id="me/model", **settings)
 
 
 def test_the_same_step_saved_twice_is_superseded(tmp_path: Path) -> None:
@@ -126,12 +126,12 @@ def test_other_ranks_do_nothing(tmp_path: Path) -> None:
 
 
 def test_copies_carry_the_configuration_and_not_the_worker(tmp_path: Path) -> None:
-    callback = HubRevisionCallback({"eos": "off"}, token="hf_secret", offline=True, repo_id="me/x")
+    callback = HubRevisionCallback({"eos": "off"}, token="hf_secret", mode="spool", repo_id="me/x")
     hooks_of(callback, tmp_path, 1)
     pickled = pickle.dumps(callback)
     assert b"hf_secret" not in pickled
     config, token, settings = pickle.loads(pickled).configuration
-    assert (config, token, settings) == ({"eos": "off"}, None, {"offline": True, "repo_id": "me/x"})
+    assert (config, token, settings) == ({"eos": "off"}, None, {"mode": "spool", "repo_id": "me/x"})
     assert copy.deepcopy(callback).configuration == callback.configuration
     assert copy.deepcopy(callback).records() == []
     callback.finish()

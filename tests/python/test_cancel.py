@@ -266,7 +266,7 @@ def test_what_nobody_works_on_is_dropped_by_the_next_worker_before_it_starts(
 ) -> None:
     folder = write_checkpoint(tmp_path / "checkpoint-1", step=1)
     if state == "queued":
-        with RevisionPusher(tmp_path, **where, offline=True) as pusher:
+        with RevisionPusher(tmp_path, **where, mode="spool") as pusher:
             job = pusher.submit(folder)
     else:
         with RevisionPusher(tmp_path, **where | {"token": "hf_wrong"}) as pusher:

@@ -137,7 +137,7 @@ def test_what_was_kept_offline_is_synced(
     hub: LocalHub, hub_options: tuple[str, ...], where: dict[str, Any], tmp_path: Path
 ) -> None:
     folder = write_checkpoint(tmp_path / "checkpoint-3", step=3)
-    with RevisionPusher(tmp_path, offline=True, **where) as pusher:
+    with RevisionPusher(tmp_path, mode="spool", **where) as pusher:
         pusher.submit(folder)
     result = run("sync", tmp_path, "--json", "--set", "concurrency=1")
     assert result.exit_code == 0, result.stderr
@@ -170,7 +170,7 @@ def test_ctrl_c_keeps_the_job(tmp_path: Path) -> None:
 
 def test_jobs_are_cancelled(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "checkpoint-3", step=3)
-    with RevisionPusher(tmp_path, repo_id="me/model", offline=True) as pusher:
+    with RevisionPusher(tmp_path, repo_id="me/model", mode="spool") as pusher:
         job = pusher.submit(folder)
         result = run("cancel", tmp_path, job, "--json")
         assert result.exit_code == 0, result.stderr

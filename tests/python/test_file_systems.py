@@ -97,7 +97,7 @@ def room_in(place: Place) -> dict[str, Any]:
 
 def submitted_offline(place: Place, where: dict[str, Any], output: Path) -> tuple[str, Path]:
     """Freeze the checkpoint without pushing it: the job's id and its weights in the spool."""
-    with RevisionPusher(output, **where, **room_in(place), offline=True) as pusher:
+    with RevisionPusher(output, **where, **room_in(place), mode="spool") as pusher:
         job = pusher.submit(place.checkpoint)
     return job, place.spool / job / "files" / WEIGHTS
 

@@ -218,7 +218,7 @@ def test_a_fork_of_a_process_that_has_trained_may_train(tmp_path: Path) -> None:
     from tiny_training import write_checkpoint
 
     output = Path(sys.argv[1])
-    callback = HubRevisionCallback(offline=True, repo_id="me/model")
+    callback = HubRevisionCallback(mode="spool", repo_id="me/model")
 
     def train(step):
         hooks = hooks_of(callback, output, step)

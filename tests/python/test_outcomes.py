@@ -110,9 +110,9 @@ def test_a_webhook_is_told(where: dict[str, Any], tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", ["ftp://x", "notify-me", []])
 def test_what_is_no_hook_is_refused(tmp_path: Path, value: Any) -> None:
     with pytest.raises(ConfigError, match="on_outcome"):
-        RevisionPusher(tmp_path, repo_id="me/model", offline=True, on_outcome=value)
+        RevisionPusher(tmp_path, repo_id="me/model", mode="spool", on_outcome=value)
     # The spool is free again.
-    RevisionPusher(tmp_path, repo_id="me/model", offline=True).close()
+    RevisionPusher(tmp_path, repo_id="me/model", mode="spool").close()
 
 
 def test_a_file_with_a_token_in_it_is_withheld(

@@ -37,7 +37,7 @@ def test_a_folder_becomes_a_revision(hub: LocalHub, where: dict[str, Any], tmp_p
 
 def test_one_job_is_told_as_all_are(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "model", step=1)
-    with RevisionPusher(tmp_path, repo_id="me/model", offline=True) as pusher:
+    with RevisionPusher(tmp_path, repo_id="me/model", mode="spool") as pusher:
         first, second = pusher.submit(folder, "a"), pusher.submit(folder, "b")
         assert [pusher.record(first), pusher.record(second)] == pusher.status()
         assert pusher.record("none") is None
@@ -71,7 +71,7 @@ def test_a_folder_may_vanish_once_it_is_submitted(
 def test_without_a_name_or_a_step_there_is_no_revision(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "model")
     with (
-        RevisionPusher(tmp_path, repo_id="me/model", offline=True) as pusher,
+        RevisionPusher(tmp_path, repo_id="me/model", mode="spool") as pusher,
         pytest.raises(ConfigError, match="give the revision's name"),
     ):
         pusher.submit(folder)
@@ -80,7 +80,7 @@ def test_without_a_name_or_a_step_there_is_no_revision(tmp_path: Path) -> None:
 def test_no_revision_is_called_as_the_branch_of_results(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "model", step=1)
     with (
-        RevisionPusher(tmp_path, repo_id="me/model", offline=True) as pusher,
+        RevisionPusher(tmp_path, repo_id="me/model", mode="spool") as pusher,
         pytest.raises(ConfigError, match="branch of results and decisions"),
     ):
         pusher.submit(folder, "evaluations")
@@ -93,7 +93,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path, kind: str) -> None:
         folder.mkdir()
     if kind == "file":
         folder.write_text("x")
-    with RevisionPusher(tmp_path, repo_id="me/model", offline=True) as pusher:
+    with RevisionPusher(tmp_path, repo_id="me/model", mode="spool") as pusher:
         with pytest.raises(InvalidCheckpointError, match=kind):
             pusher.submit(folder, "name")
         (record,) = pusher.records()
@@ -104,15 +104,15 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path, kind: str) -> None:
 
 def test_two_cannot_own_a_spool(tmp_path: Path) -> None:
     with (
-        RevisionPusher(tmp_path, repo_id="me/model", offline=True),
+        RevisionPusher(tmp_path, repo_id="me/model", mode="spool"),
         pytest.raises(ConfigError, match="_hub_revisions"),
     ):
-        RevisionPusher(tmp_path, repo_id="me/model", offline=True)
+        RevisionPusher(tmp_path, repo_id="me/model", mode="spool")
 
 
 def test_cancel_and_supersede(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "model")
-    with RevisionPusher(tmp_path, repo_id="me/model", offline=True) as pusher:
+    with RevisionPusher(tmp_path, repo_id="me/model", mode="spool") as pusher:
         pusher.submit(folder, "same")
         kept = pusher.submit(folder, "same")
         other = pusher.submit(folder, "other")
@@ -128,7 +128,7 @@ def test_offline_is_pushed_by_the_next_pusher(
     hub: LocalHub, where: dict[str, Any], tmp_path: Path
 ) -> None:
     folder = write_checkpoint(tmp_path / "checkpoint-1", step=1)
-    with RevisionPusher(tmp_path, offline=True, **where) as pusher:
+    with RevisionPusher(tmp_path, mode="spool", **where) as pusher:
         pusher.submit(folder)
     assert pusher.closed
     assert [record.state for record in pusher.records()] == ["queued"]
@@ -279,7 +279,7 @@ def test_a_forked_child_leaves_the_worker_alone(tmp_path: Path) -> None:
         """
         import os, sys
         from hub_revisions import RevisionPusher
-        pusher = RevisionPusher(sys.argv[1], repo_id="me/model", offline=True)
+        pusher = RevisionPusher(sys.argv[1], repo_id="me/model", mode="spool")
         pusher.submit(sys.argv[2])
         child = os.fork()
         if child == 0:

@@ -47,7 +47,7 @@ def test_skip_new_is_the_default_and_is_pushed_when_there_is_room(
     hub: LocalHub, where: dict[str, Any], tmp_path: Path
 ) -> None:
     folders = [write_checkpoint(tmp_path / f"model-{n}", size=MIB + n) for n in range(3)]
-    with RevisionPusher(tmp_path, offline=True, max_pending=1, **where) as pusher:
+    with RevisionPusher(tmp_path, mode="spool", max_pending=1, **where) as pusher:
         for n, folder in enumerate(folders):
             pusher.submit(folder, f"r{n}", metrics={})
         assert states(pusher) == {"r0": "queued", "r1": "skipped", "r2": "skipped"}
@@ -66,7 +66,7 @@ def test_skip_new_is_the_default_and_is_pushed_when_there_is_room(
 
 def test_a_skipped_checkpoint_that_is_gone_says_so(where: dict[str, Any], tmp_path: Path) -> None:
     folders = [write_checkpoint(tmp_path / f"model-{n}") for n in range(3)]
-    with RevisionPusher(tmp_path, offline=True, max_pending=1, **where) as pusher:
+    with RevisionPusher(tmp_path, mode="spool", max_pending=1, **where) as pusher:
         for n, folder in enumerate(folders):
             pusher.submit(folder, f"r{n}", metrics={})
     shutil.rmtree(folders[1])
@@ -96,7 +96,7 @@ def test_a_skipped_checkpoint_that_is_gone_says_so(where: dict[str, Any], tmp_pa
 def test_older_ones_give_way(
     where: dict[str, Any], tmp_path: Path, policy: str, expected: dict[str, str]
 ) -> None:
-    with RevisionPusher(tmp_path, offline=True, max_pending=2, when_full=policy, **where) as pusher:
+    with RevisionPusher(tmp_path, mode="spool", max_pending=2, when_full=policy, **where) as pusher:
         for n in range(3):
             folder = write_checkpoint(tmp_path / f"model-{n}", size=2 * MIB)
             pusher.submit(folder, f"r{n}", metrics={})
@@ -128,7 +128,7 @@ def test_wait_waits_for_room_and_no_longer_than_it_may(
 
 
 def test_what_deleted_checkpoints_hold_is_limited(where: dict[str, Any], tmp_path: Path) -> None:
-    with RevisionPusher(tmp_path, offline=True, max_spool_bytes="5MiB", **where) as pusher:
+    with RevisionPusher(tmp_path, mode="spool", max_spool_bytes="5MiB", **where) as pusher:
         for n in range(3):
             folder = write_solid(tmp_path / f"model-{n}", 4 * MIB)
             pusher.submit(folder, f"r{n}", metrics={})
@@ -143,7 +143,7 @@ def test_what_deleted_checkpoints_hold_is_limited(where: dict[str, Any], tmp_pat
 
 
 def test_min_free_bytes_is_left(where: dict[str, Any], tmp_path: Path) -> None:
-    with RevisionPusher(tmp_path, offline=True, min_free_bytes="100000 GB", **where) as pusher:
+    with RevisionPusher(tmp_path, mode="spool", min_free_bytes="100000 GB", **where) as pusher:
         pusher.submit(write_checkpoint(tmp_path / "model"), "r", metrics={})
         assert states(pusher) == {"r": "skipped"}
 
@@ -173,7 +173,7 @@ def test_a_full_disk_never_raises_and_frees_itself(
 ) -> None:
     folders = [write_checkpoint(tmp_path / f"model-{n}", size=3 * MIB + n) for n in range(5)]
     place = {"spool_dir": str(small_disk / "spool"), "min_free_bytes": 0}
-    with RevisionPusher(tmp_path, offline=True, **place, **where) as pusher:
+    with RevisionPusher(tmp_path, mode="spool", **place, **where) as pusher:
         for n, folder in enumerate(folders):
             pusher.submit(folder, f"r{n}", metrics={})
         assert sorted(states(pusher).values()) == ["queued"] * 3 + ["skipped"] * 2
@@ -196,7 +196,7 @@ def test_a_full_disk_never_raises_and_frees_itself(
 def test_a_record_that_did_not_fit_is_written_at_the_end(
     where: dict[str, Any], tmp_path: Path, small_disk: Path
 ) -> None:
-    place = {"spool_dir": str(small_disk / "spool"), "min_free_bytes": 0, "offline": True}
+    place = {"spool_dir": str(small_disk / "spool"), "min_free_bytes": 0, "mode": "spool"}
     with RevisionPusher(tmp_path, **place, **where) as pusher:
         fill(small_disk / "others")
         pusher.submit(write_checkpoint(tmp_path / "model"), "r", metrics={})

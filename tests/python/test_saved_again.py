@@ -163,7 +163,7 @@ def test_by_a_resumed_run(
 ) -> None:
     output = tmp_path / "out"
     again = SavedAgain(output / "checkpoint-2" / OPTIMIZER)
-    first = trainer_of(output, HubRevisionCallback(**where, offline=True))
+    first = trainer_of(output, HubRevisionCallback(**where, mode="spool"))
     put_first(first, again)
     first.train()
     again.look()

@@ -383,7 +383,7 @@ def test_a_training(
 
 
 def test_copies_and_pickles_of_a_callback() -> None:
-    callback = HubRevisionCallback(token=TOKEN, offline=True, repo_id="me/model")
+    callback = HubRevisionCallback(token=TOKEN, mode="spool", repo_id="me/model")
     again = copy.deepcopy(callback)
     for one in (callback, again, copy.copy(callback)):
         assert_clean(repr(one), "a callback")

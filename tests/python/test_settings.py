@@ -46,13 +46,13 @@ def test_each_layer_wins_over_the_one_below(tmp_path: Path) -> None:
     assert found["revision"] == ("file", str(file))
     assert found["private"] == (True, "TrainingArguments.hub_private_repo")
     assert found["endpoint"] == ("http://environment", "HF_ENDPOINT")
-    assert found["offline"] == (True, "HF_HUB_OFFLINE")
+    assert found["mode"] == ("spool", "HF_HUB_OFFLINE")
     assert found["eos"] == ("align", "default")
 
 
 def test_a_keyword_wins_over_the_environment() -> None:
-    effective = resolve({"offline": False}, environment={"HF_HUB_OFFLINE": "yes"})
-    assert effective["offline"] is False
+    effective = resolve({"mode": "push"}, environment={"HF_HUB_OFFLINE": "yes"})
+    assert effective["mode"] == "push"
 
 
 def test_the_repository_is_named_after_output_dir(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_token_does_not_show() -> None:
 
 
 def test_a_token_is_written_nowhere(tmp_path: Path) -> None:
-    with RevisionPusher(tmp_path, repo_id="me/model", token=SECRET, offline=True) as pusher:
+    with RevisionPusher(tmp_path, repo_id="me/model", token=SECRET, mode="spool") as pusher:
         assert SECRET not in repr(pusher.status())
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert files

@@ -100,7 +100,7 @@ def _check_revisions(
 
 
 def _check_spool(spool: Path, findings: Findings) -> None:
-    allowed = {"lock", "worker.log"} | {
+    allowed = {"lock", "lock.submit", "worker.log"} | {
         str(path.relative_to(spool)) for path in spool.glob("*/job.json")
     }
     left = [str(path.relative_to(spool)) for path in spool.rglob("*")]

@@ -159,11 +159,20 @@ class Worker:
         run: str = "",
         metrics: dict[str, float] = ...,
         eos_token_id: int | None = None,
+        saved_ns: int | None = None,
     ) -> str:
         """Freeze a checkpoint and queue it; returns the job's id. Milliseconds; no network.
 
-        `revision` overrides the template. A failure to freeze is kept in a record of its own and
+        `revision` overrides the template. `saved_ns`, for the record, tells one save of the folder
+        from another. A failure to freeze is kept in a record of its own and
         raised.
+        """
+
+    def take_up_new(self) -> list[str]:
+        """Take up what another process has submitted since the last look; the ids of its jobs.
+
+        Of a worker with the mode 'sync'. Also tries again what failed for want of a server, each
+        job after `retry_max_delay`.
         """
 
     def status(self) -> str:
@@ -185,7 +194,7 @@ class Worker:
     def wait(self, job: str = "", timeout: float | None = None) -> bool:
         """Block until the job (or '' for all) has ended; False when the timeout passed first.
 
-        False at once where nothing would end: with the setting `offline`, and after `close`.
+        False at once where nothing would end: with the mode 'spool', and after `close`.
         Ctrl-C raises KeyboardInterrupt within 100 ms.
         """
 

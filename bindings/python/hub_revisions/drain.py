@@ -32,7 +32,7 @@ def finish(pusher: RevisionPusher, *, progress_bar: bool) -> bool:
     what its user waits for.
     """
     try:
-        if not pusher.settings["offline"]:
+        if pusher.settings["mode"] != "spool":
             drain(pusher, pusher.settings["drain_timeout"], progress_bar=progress_bar)
         limit = pusher.settings["evaluation_timeout"]
         pusher.choose(lambda runner: wait_for_evaluations(runner, limit, progress_bar=progress_bar))
@@ -41,12 +41,23 @@ def finish(pusher: RevisionPusher, *, progress_bar: bool) -> bool:
     finally:
         done = pusher.close(0)
     if not done:
-        logger.warning(
-            "not everything is pushed; the rest is kept in %s, push it with: %s",
-            pusher.spool,
-            pusher.resume_command,
-        )
+        tell_what_is_left(pusher)
     return done
+
+
+def tell_what_is_left(pusher: RevisionPusher) -> None:
+    """One line of a closed pusher: how much is left in its spool, and what pushes it."""
+    left = sum(not record.is_final for record in pusher.status())
+    spooled = pusher.settings["mode"] == "spool"
+    logger.log(
+        logging.INFO if spooled else logging.WARNING,
+        "%d %s in %s; %s: %s",
+        left,
+        "checkpoint waits" if left == 1 else "checkpoints wait",
+        pusher.spool,
+        "where there is network, push them with" if spooled else "push them with",
+        pusher.resume_command,
+    )
 
 
 def drain(pusher: RevisionPusher, timeout: float | None, *, progress_bar: bool) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _core
 from ._native import JobRecord, Promotion, config_error, decode_job, decode_jobs, decode_spool
-from .checkpoint import numbers_of, read_trainer_state
+from .checkpoint import numbers_of, read_trainer_state, saved_at
 from .credentials import Token, find_token
 from .outcomes import EventLog, OnOutcome, OutcomeThread, make_hook
 from .plan import Plan, make_plan
@@ -93,7 +93,7 @@ class RevisionPusher:
         self.exit_timeout = 0.0
         self.events = EventLog()
         self.choosing: Choosing | None = None
-        if plan.wanted and not self.settings["offline"]:
+        if plan.wanted and self.settings["mode"] != "spool":
             self.choosing = self._make_choosing(plan)
         follow = self._follow if self.choosing else None
         self._outcomes = OutcomeThread(self._worker, self.events, hook, follow)
@@ -182,14 +182,30 @@ class RevisionPusher:
                 "give the revision's name"
             )
         return self._open.submit(
-            str(path), revision or "", step, epoch, run, numbers_of(metrics), eos_token_id
+            str(path),
+            revision or "",
+            step,
+            epoch,
+            run,
+            numbers_of(metrics),
+            eos_token_id,
+            _saved_ns(path),
         )
+
+    def take_up_new(self) -> list[JobRecord]:
+        """With the mode 'sync': what another process has submitted since the last look.
+
+        Also tries again what failed for want of a server, each job after `retry_max_delay` seconds.
+        """
+        return [
+            record for job in self._open.take_up_new() if (record := self.record(job)) is not None
+        ]
 
     def wait(self, job: str | None = None, timeout: float | None = None) -> bool:
         """Wait until the job, or all of them, have ended; False if `timeout` seconds passed first.
 
         Ended is not done: see `status`. Ctrl-C raises `KeyboardInterrupt` and harms nothing. With
-        the setting `offline` nothing would end, so it answers at once.
+        the mode 'spool' nothing is waited for, so it answers at once.
         """
         if self._worker is None:
             return all(r.is_final for r in self._last if job in (None, r.id))
@@ -232,7 +248,7 @@ class RevisionPusher:
     def close(self, timeout: float | None = None) -> bool:
         """Wait at most `timeout` seconds (default: the setting `drain_timeout`), then stop.
 
-        False if jobs are left; they stay in the spool, like all of them with the setting `offline`.
+        False if jobs are left; they stay in the spool, like all of them with the mode 'spool'.
         May be called again. Ctrl-C stops the waiting, not the closing.
         """
         worker = self._worker
@@ -276,6 +292,13 @@ class RevisionPusher:
                 self.choose()
         finally:
             self.close(0 if kind else None)
+
+
+def _saved_ns(path: Path) -> int | None:
+    try:
+        return saved_at(path)
+    except OSError:
+        return None  # the worker says what is wrong with it
 
 
 def _close_at_exit(pusher: RevisionPusher) -> Any:

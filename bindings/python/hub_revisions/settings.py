@@ -21,7 +21,6 @@ Config = str | os.PathLike[str] | Mapping[str, Any] | None
 
 SPOOL_NAME = "_hub_revisions"  # as the worker names it where `spool_dir` is empty
 
-_ENVIRONMENT = {"endpoint": "HF_ENDPOINT", "offline": "HF_HUB_OFFLINE"}
 _TRUE = {"1", "ON", "YES", "TRUE"}  # the spellings of huggingface_hub
 # Each setting's names in TrainingArguments, the first one that is set wins. hub_model_revision is
 # what open-r1 adds to them. `push_to_hub` is no business of ours: it is about the Trainer's pushes.
@@ -109,10 +108,10 @@ def spool_path(output_dir: str | os.PathLike[str], spool_dir: str = "") -> Path:
 
 
 def _from_environment(environment: Mapping[str, str]) -> Layer:
-    for key, name in _ENVIRONMENT.items():
-        text = environment.get(name, "").strip()
-        if text:
-            yield key, text.upper() in _TRUE if key == "offline" else text, name
+    if endpoint := environment.get("HF_ENDPOINT", "").strip():
+        yield "endpoint", endpoint, "HF_ENDPOINT"
+    if environment.get("HF_HUB_OFFLINE", "").strip().upper() in _TRUE:
+        yield "mode", "spool", "HF_HUB_OFFLINE"
 
 
 def _from_training_args(training_args: Any) -> Layer:

@@ -31,7 +31,7 @@ class Watch:
         self._events = pusher.events
         self._pending = {record.id for record in pusher.status() if not record.is_final}
         self._next_poll = 0.0
-        self._preflight_known = bool(pusher.settings["offline"])
+        self._preflight_known = pusher.settings["mode"] == "spool"
         if not self._preflight_known:
             pusher.preflight()
 

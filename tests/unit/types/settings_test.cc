@@ -22,7 +22,7 @@ TEST(Settings, DefaultsAreValidAndTyped) {
   EXPECT_EQ(s.provider, ProviderChoice::kAuto);
   EXPECT_FALSE(s.private_repo.has_value());
   EXPECT_EQ(s.exists, ExistingRevision::kVerify);
-  EXPECT_FALSE(s.offline);
+  EXPECT_EQ(s.mode, Mode::kPush);
   EXPECT_EQ(s.contents, Contents::kInference);
   EXPECT_EQ(s.eos, EosPolicy::kAlign);
   EXPECT_EQ(s.use_cache, UseCachePolicy::kRestore);
@@ -41,7 +41,7 @@ TEST(Settings, EveryKeyReachesItsField) {
   const json given = {{"repo_id", "a/b"},         {"endpoint", "http://localhost:8080//"},
                       {"provider", "git"},        {"private", true},
                       {"revision", "run"},        {"revision_template", "x{step}"},
-                      {"exists", "suffix"},       {"offline", true},
+                      {"exists", "suffix"},       {"mode", "spool"},
                       {"contents", "full"},       {"eos", "replace"},
                       {"use_cache", "off"},       {"card", "off"},
                       {"max_shard_size", 5'000},  {"frozen_tensors", "off"},
@@ -61,7 +61,7 @@ TEST(Settings, EveryKeyReachesItsField) {
   EXPECT_EQ(s.revision, "run");
   EXPECT_EQ(s.revision_template, "x{step}");
   EXPECT_EQ(s.exists, ExistingRevision::kSuffix);
-  EXPECT_TRUE(s.offline);
+  EXPECT_EQ(s.mode, Mode::kSpool);
   EXPECT_EQ(s.contents, Contents::kFull);
   EXPECT_EQ(s.eos, EosPolicy::kReplace);
   EXPECT_EQ(s.use_cache, UseCachePolicy::kOff);
@@ -97,8 +97,8 @@ TEST(Settings, RefusesAndSaysWhy) {
       {{{"token", "hf_x"}}, "HF_TOKEN"},
       {{{"hub_token", "hf_x"}}, "HF_TOKEN"},
       {{{"repo_id", 7}}, "'repo_id' must be string, not 7"},
-      {{{"offline", "yes"}}, "'offline' must be boolean"},
-      {{{"offline", 1}}, "'offline' must be boolean"},
+      {{{"mode", "offline"}}, "'mode' must be"},
+      {{{"mode", 1}}, "'mode' must be string"},
       {{{"concurrency", 2.0}}, "'concurrency' must be integer"},
       {{{"concurrency", true}}, "'concurrency' must be integer"},
       {{{"concurrency", 0}}, "between 1 and 64"},

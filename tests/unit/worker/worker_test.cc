@@ -25,7 +25,7 @@ class WorkerTest : public ::testing::Test {
                               // Nothing listens on the discard port of loopback.
                               {"endpoint", "http://127.0.0.1:9"},
                               {"max_retries", 0},
-                              {"offline", true}};
+                              {"mode", "spool"}};
 
   void SetUp() override { make_checkpoint("checkpoint-1"); }
 
@@ -66,7 +66,7 @@ TEST_F(WorkerTest, FrozenJobsWaitForTheNextProcess) {
     ASSERT_TRUE(submitted.ok()) << submitted.error().message;
     id = *submitted;
     EXPECT_EQ(worker->wait(id, seconds(5)), WaitOutcome::kStands)
-        << "offline: nothing moves, and nobody is kept waiting";
+        << "spool: nothing moves, and nobody is kept waiting";
     EXPECT_FALSE(worker->close(seconds(5)));
   }
   std::filesystem::remove_all(dir_ / "checkpoint-1");
@@ -82,7 +82,7 @@ TEST_F(WorkerTest, LeftJobsGoWhereTheHubIsNow) {
     const auto worker = start();
     id = *worker->submit(checkpoint(1));
   }
-  settings_["offline"] = false;
+  settings_["mode"] = "push";
   const std::string moved = "http://127.0.0.1:10";
   auto worker = Worker::create({settings_, Secret("hf_token"), dir_.path().string(), moved});
   ASSERT_TRUE(worker.ok());
@@ -133,7 +133,7 @@ TEST_F(WorkerTest, ACancelThatCameWhileNobodyOwnedTheSpoolHolds) {
     id = *worker->submit(checkpoint(1));
   }
   ASSERT_TRUE(request_cancel(dir_ / "_hub_revisions", id).ok());
-  settings_["offline"] = false;
+  settings_["mode"] = "push";
   const auto worker = start();
   EXPECT_EQ(state_of(*worker, id), "cancelled");
 }
@@ -145,7 +145,7 @@ TEST_F(WorkerTest, ATokenIsNotSentWhereAnOldRecordPoints) {
     id = *worker->submit(checkpoint(1));
   }
   settings_["endpoint"] = "http://127.0.0.1:10";
-  settings_["offline"] = false;
+  settings_["mode"] = "push";
   const auto worker = start();
   EXPECT_EQ(state_of(*worker, id), "failed");
   const std::string message = worker->status().at(0)["error"]["message"];
@@ -213,7 +213,7 @@ TEST_F(WorkerTest, CancelEndsAQueuedJobForGood) {
 }
 
 TEST_F(WorkerTest, AnUnreachableServerFailsTheJobAndKeepsItsSnapshot) {
-  settings_["offline"] = false;
+  settings_["mode"] = "push";
   std::string id;
   {
     const auto worker = start();
@@ -231,13 +231,13 @@ TEST_F(WorkerTest, AnUnreachableServerFailsTheJobAndKeepsItsSnapshot) {
     EXPECT_FALSE(preflight->ok());
   }
   EXPECT_TRUE(std::filesystem::exists(dir_ / ("_hub_revisions/" + id + "/files.small")));
-  settings_["offline"] = true;
+  settings_["mode"] = "spool";
   const auto worker = start();
   EXPECT_EQ(state_of(*worker, id), "queued") << "the next start tries again";
 }
 
 TEST_F(WorkerTest, ATruncatedCheckpointFailsBeforeAnythingIsSent) {
-  settings_["offline"] = false;
+  settings_["mode"] = "push";
   dir_.write("checkpoint-1/model.safetensors", std::string(8, '\7'));
   const auto worker = start();
   const std::string id = *worker->submit(checkpoint(1));
@@ -278,7 +278,7 @@ TEST_F(WorkerTest, AForkedChildIsRefusedAndHarmless) {
 }
 
 TEST_F(WorkerTest, TheTokenIsNowhereOnDisk) {
-  settings_["offline"] = false;
+  settings_["mode"] = "push";
   {
     const auto worker = start();
     (void)worker->submit(checkpoint(1));

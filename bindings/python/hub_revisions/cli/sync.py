@@ -31,9 +31,10 @@ def run(options: Namespace) -> int:
         if options.as_json:
             emit_json({"spool": str(spool), "jobs": []})
         return 0
-    given = keywords(options.settings, endpoint=options.endpoint, spool_dir=str(spool))
+    given = keywords(options.settings, endpoint=options.endpoint)
     worker: dict[str, Any] = {"repo_id": pending[-1].settings["repo_id"]}
-    worker |= given | {"offline": False}
+    # The spool's path here; it may have been filled where it is mounted elsewhere.
+    worker |= given | {"spool_dir": str(spool), "mode": "sync"}
     # Where no file is given, the newest job's settings say how to talk to its server.
     base = options.config if options.config is not None else dict(pending[-1].settings)
     if isinstance(base, dict) and (options.endpoint or os.environ.get("HF_ENDPOINT")):
