@@ -23,6 +23,7 @@ BLOCKS = {
 }
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", BLOCKS)
 def test_a_page_does_what_it_says(page: str, tmp_path: Path) -> None:
     folder = tmp_path / "work"
