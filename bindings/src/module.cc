@@ -14,6 +14,7 @@
 #include "bindings/src/prune.h"
 #include "bindings/src/repository.h"
 #include "bindings/src/yaml.h"
+#include "plugin/net/ca_bundle.h"
 #include "plugin/spool/spool.h"
 #include "plugin/types/settings.h"
 #include "plugin/worker/doctor.h"
@@ -68,10 +69,22 @@ bool ask_cancel(const std::string& spool_dir, const std::string& job) {
   }));
 }
 
+// A container may lack authorities of its own; certifi then has those that Python's HTTP stacks
+// use.
+void trust_certifi() {
+  if (!system_ca_bundle().empty()) return;
+  try {
+    set_spare_ca_bundle(py::module_::import("certifi").attr("where")().cast<std::string>());
+  } catch (const py::error_already_set&) {
+    // Not installed: the first https:// request tells what to do.
+  }
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, module) {
   module.attr("__version__") = HUBREV_VERSION;
+  trust_certifi();
   define_errors(module);
   define_worker(module);
   define_repository(module);

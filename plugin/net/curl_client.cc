@@ -6,6 +6,7 @@
 #include <mutex>
 #include <utility>
 
+#include "plugin/net/ca_bundle.h"
 #include "plugin/net/curl_channel.h"
 #include "plugin/net/curl_url.h"
 #include "plugin/net/echo.h"
@@ -106,10 +107,6 @@ class CurlClient final : public HttpClient {
   explicit CurlClient(HttpSettings settings) : settings_(std::move(settings)) {
     static std::once_flag once;
     std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
-    // What Python's HTTP stacks honour, in their order.
-    const char* bundle =
-        from_environment({"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"});
-    if (bundle != nullptr) ca_bundle_ = bundle;
     if (settings_.max_upload_rate > 0) limiter_.emplace(settings_.max_upload_rate, clock_);
   }
 
@@ -185,7 +182,7 @@ class CurlClient final : public HttpClient {
 
   const HttpSettings settings_;
   Clock& clock_ = system_clock();
-  std::string ca_bundle_;
+  const std::string ca_bundle_ = ca_bundle();
   std::optional<UploadLimiter> limiter_;
   std::mutex mutex_;  // guards idle_
   std::vector<std::unique_ptr<CurlChannel>> idle_;

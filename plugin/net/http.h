@@ -75,7 +75,7 @@ struct HttpSettings {
 };
 
 // The HttpClient that talks to a network, over libcurl. Proxy and CA settings come from the usual
-// environment variables (HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE).
+// environment variables (HTTPS_PROXY, NO_PROXY; see ca_bundle.h).
 // Connections are kept alive and reused. A requested stop ends an exchange within milliseconds,
 // whatever it waits for. What would send a credential or a body unencrypted to another machine is
 // kConfig, unless the settings allow it; what the server dictates can neither split a request nor
