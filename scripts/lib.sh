@@ -39,6 +39,7 @@ BUILD_PACKAGES=(g++ cmake ninja-build ccache pkg-config python3-dev libgit2-dev
 TEST_PACKAGES=(libgtest-dev libgmock-dev btrfs-progs xfsprogs)
 BROWSER_PACKAGES=(chromium chromium-driver fonts-dejavu-core)
 SLURM_PACKAGES=(slurmctld slurmd slurm-client)
+WHEEL_PACKAGES=(debootstrap openssl)
 BENCH_PACKAGES=(curl openssl)
 LINT_PACKAGES=(clang clang-format clang-tidy libclang-rt-14-dev)
 

@@ -1,4 +1,10 @@
-"""The smallest round trip: a local hub, a checkpoint folder, its revision, a report. No torch."""
+"""The smallest round trip: a checkpoint folder, its revision, `main` made equal to it, a report.
+
+    python scripts/quickstart.py WORKDIR
+
+The hub and the token are those of HF_ENDPOINT and HF_TOKEN, as `hub-revisions hub` prints them.
+Needs nothing but hub-revisions.
+"""
 
 import json
 import struct
@@ -6,8 +12,9 @@ import sys
 from pathlib import Path
 
 from hub_revisions import Repository, RevisionPusher, promote
-from hub_revisions.local_hub import LocalHub
 from hub_revisions.report import build_report, render_page
+
+REPO_ID = "local-user/quickstart"
 
 
 def write_checkpoint(folder: Path) -> None:
@@ -25,23 +32,20 @@ def write_checkpoint(folder: Path) -> None:
 def main() -> int:
     work = Path(sys.argv[1])
     write_checkpoint(work / "checkpoint-10")
-    with LocalHub(work / "hub") as hub:
-        where = {"endpoint": hub.endpoint, "token": hub.token}
-        with RevisionPusher(work, repo_id="local-user/quickstart", **where) as pusher:
-            pusher.submit(work / "checkpoint-10", "first", metrics={"eval_loss": 1.5})
-            pusher.wait()
-            print({record.revision: record.state for record in pusher.status()})
-        promote("local-user/quickstart", "first", **where)
-        contents = Repository("local-user/quickstart", **where).read()
-        revisions = {revision.revision: revision for revision in contents.revisions}
-        print({name: dict(revision.metrics) for name, revision in revisions.items()})
-        page = render_page(build_report(contents.repo_id, contents.revisions, contents.records))
-        (work / "report.html").write_text(page)
-        weights = {
-            name: [file for file in revision.files if file.lfs]
-            for name, revision in revisions.items()
-        }
-        return 0 if weights["first"] == weights["main"] and "<svg" in page else 1
+    with RevisionPusher(work, repo_id=REPO_ID) as pusher:
+        pusher.submit(work / "checkpoint-10", "first", metrics={"eval_loss": 1.5})
+        pusher.wait()
+        print({record.revision: record.state for record in pusher.status()})
+    promote(REPO_ID, "first")
+    contents = Repository(REPO_ID).read()
+    revisions = {revision.revision: revision for revision in contents.revisions}
+    print({name: dict(revision.metrics) for name, revision in revisions.items()})
+    page = render_page(build_report(contents.repo_id, contents.revisions, contents.records))
+    (work / "report.html").write_text(page)
+    weights = {
+        name: [file for file in revision.files if file.lfs] for name, revision in revisions.items()
+    }
+    return 0 if weights["first"] == weights["main"] and "<svg" in page else 1
 
 
 if __name__ == "__main__":

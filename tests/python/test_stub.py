@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import hub_revisions
+from child_process import environment
 from hub_revisions import _core
 
 STUB = ast.parse((Path(hub_revisions.__file__).parent / "_core.pyi").read_text())
@@ -39,3 +42,17 @@ def test_the_worker_has_the_methods_of_the_stub() -> None:
     assert set(methods) - {"__init__"} == {n for n in dir(_core.Worker) if not n.startswith("_")}
     for name, node in methods.items():
         assert documented(getattr(_core.Worker, name)) == parameters(node), name
+
+
+def test_the_stub_passes_stubtest(tmp_path: Path) -> None:
+    allowed = tmp_path / "allowed"
+    allowed.write_text("hub_revisions._core.Worker\n")  # its metaclass is pybind11's
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy.stubtest", "hub_revisions._core", "--allowlist", allowed],
+        cwd=tmp_path,
+        env=environment(MYPYPATH=str(Path(hub_revisions.__file__).parent.parent)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,68 @@
+"""The wheel on a Debian that has Python and nothing else, laid out like RHEL where it matters."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT, WHEELS, TlsHub, run
+
+SYSTEM = ROOT / "build/bare-debian"
+# What a library of ours could be found in by accident.
+OURS = re.compile(r"lib(curl|git2|yaml-cpp)")
+
+
+@pytest.fixture(scope="session")
+def system() -> Path:
+    """Kept for the next time; about 40 s to make."""
+    if os.geteuid() != 0:
+        pytest.skip("debootstrap and chroot need root")
+    if not (SYSTEM / "complete").exists():
+        shutil.rmtree(SYSTEM, ignore_errors=True)
+        SYSTEM.parent.mkdir(exist_ok=True)
+        packages = "--include=python3,python3-venv"
+        subprocess.run(
+            ["debootstrap", "--variant=minbase", packages, "bookworm", SYSTEM],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        shutil.rmtree(SYSTEM / "etc/ssl/certs")
+        (SYSTEM / "complete").touch()
+    return SYSTEM
+
+
+def test_it_publishes_where_nothing_is_installed(system: Path, tls_hub: TlsHub) -> None:
+    wheel = next((wheel for wheel in WHEELS if "-cp311-" in wheel.name), None)
+    if wheel is None:
+        pytest.skip("no wheel for this system's Python: scripts/wheel --python 3.11")
+    assert not [path for path in (system / "usr/lib").rglob("*.so*") if OURS.match(path.name)]
+    # Where RHEL keeps its authorities, and neither curl's nor OpenSSL's own default.
+    authorities = system / "etc/pki/tls/certs/ca-bundle.crt"
+    authorities.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(tls_hub.authority, authorities)
+    work = system / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    shutil.copy(wheel, work)
+    shutil.copy(ROOT / "scripts/quickstart.py", work)
+
+    def inside(*command: str) -> str:
+        return run(
+            "chroot",
+            system,
+            *command,
+            PATH="/usr/sbin:/usr/bin:/sbin:/bin",
+            **tls_hub.environment(),
+        )
+
+    assert inside("python3", "--version").startswith("Python 3.11.")
+    inside("python3", "-m", "venv", "/work/venv")
+    inside("/work/venv/bin/pip", "install", "--no-index", f"/work/{wheel.name}")
+    assert "{'first': 'done'}" in inside(
+        "/work/venv/bin/python", "/work/quickstart.py", "/work/out"
+    )
