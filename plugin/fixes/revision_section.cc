@@ -68,10 +68,10 @@ std::string snippet(const FixContext& context, const ModelFacts& facts) {
     code += "from transformers import " + facts.auto_class +
             (companion.empty() ? "" : ", " + companion) + "\n";
   }
-  const std::string from =
-      context.clone_url.empty() ? ".from_pretrained(" + python_string(context.repo_id) +
-                                      ", revision=" + python_string(context.revision) + ")\n"
-                                : ".from_pretrained(\"model\")\n";
+  const std::string from = context.clone_url.empty()
+                               ? ".from_pretrained(" + python_string(context.repo_id) +
+                                     ", revision=" + python_string(context.revision) + ")\n"
+                               : ".from_pretrained(\"model\")\n";
   code += "\nmodel = " + facts.auto_class + from;
   if (!companion.empty()) {
     const bool processor = facts.companion == Companion::kProcessor;

@@ -24,7 +24,7 @@ struct LocalRepository {
 // As bare, which leaves its owner unasked: a shared repository is mostly a colleague's, and nothing
 // in it is run.
 Result<LocalRepository> open_local(const Remote& remote) {
-  LocalRepository local{folder_of(remote.url), nullptr};
+  LocalRepository local{file_url_path(remote.url), nullptr};
   const int code = git_repository_open_bare(out(local.handle), local.folder.c_str());
   if (code == GIT_ENOTFOUND) {
     return make_error(ErrorKind::kNotFound, local.folder + " is no bare git repository");
@@ -82,8 +82,7 @@ Status copy_objects(Repository& repository, const LocalRepository& remote, const
   const git_oid id = to_oid(commit);
   if (git_odb_exists(objects.get(), &id) != 0) return {};
   PackBuilderHandle pack;
-  HUBREV_CHECK(
-      git_check(git_packbuilder_new(out(pack), repository.handle()), "packing a commit"));
+  HUBREV_CHECK(git_check(git_packbuilder_new(out(pack), repository.handle()), "packing a commit"));
   HUBREV_CHECK(choose_objects(pack.get(), repository, objects.get(), id));
   const std::string folder = remote.folder + "/objects/pack";
   HUBREV_CHECK(git_check(git_packbuilder_write(pack.get(), folder.c_str(), 0, nullptr, nullptr),

@@ -40,8 +40,8 @@ Status check_replaceable(const PushRequest& request, const std::optional<GitId>&
                           " and no longer at " + request.expected->hex() +
                           ": somebody else changed it meanwhile; run this again");
   }
-  const bool own = current && std::find(request.own.begin(), request.own.end(), *current) !=
-                                  request.own.end();
+  const bool own =
+      current && std::find(request.own.begin(), request.own.end(), *current) != request.own.end();
   if (!current || request.policy == RefPolicy::kReplace || own) return {};
   return make_error(ErrorKind::kConflict,
                     request.ref + " already holds commit " + current->hex() +

@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kBuffer = 256 << 10;           // bytes
+constexpr std::size_t kBuffer = 256 << 10;                  // bytes
 constexpr std::uint64_t kAtOnce = std::uint64_t{64} << 20;  // bytes, between looks at the token
 
 std::string objects_folder(const std::string& repository) {
@@ -36,7 +36,8 @@ Status make_folders(const std::string& path) {
 // What whoever may read the repository may do with its objects: read them.
 Result<mode_t> object_mode(const std::string& repository) {
   struct stat info {};
-  if (::stat(repository.c_str(), &info) != 0) return errno_error(errno, "cannot read " + repository);
+  if (::stat(repository.c_str(), &info) != 0)
+    return errno_error(errno, "cannot read " + repository);
   return static_cast<mode_t>(info.st_mode & 0444);
 }
 
@@ -45,12 +46,13 @@ class Incoming {
  public:
   // An empty one.
   static Result<Incoming> create(const std::string& repository) {
+    HUBREV_TRY(const mode_t mode, object_mode(repository));
     const std::string folder = repository + "/lfs/tmp";
     HUBREV_CHECK(make_folders(folder));
     std::string path = folder + "/hub-revisions-XXXXXX";
     Fd file(::mkostemp(path.data(), O_CLOEXEC));
     if (!file) return errno_error(errno, "cannot write to " + folder);
-    return Incoming(repository, std::move(path), std::move(file));
+    return Incoming(repository, mode, std::move(path), std::move(file));
   }
   // Another name of `file`; nullopt where the file system has no such thing.
   static std::optional<Incoming> link(const std::string& repository, const std::string& file) {
@@ -66,6 +68,7 @@ class Incoming {
   }
   Incoming(Incoming&& other) noexcept
       : repository_(std::move(other.repository_)),
+        mode_(other.mode_),
         path_(std::exchange(other.path_, "")),
         file_(std::move(other.file_)) {}
   Incoming& operator=(Incoming&&) = delete;
@@ -77,8 +80,7 @@ class Incoming {
 
   // To where the object belongs; on disk afterwards.
   Status arrive(const Sha256& oid) {
-    HUBREV_TRY(const mode_t mode, object_mode(repository_));
-    if (::fchmod(fd(), mode) != 0 || ::fsync(fd()) != 0) {
+    if (::fchmod(fd(), mode_) != 0 || ::fsync(fd()) != 0) {
       return errno_error(errno, "cannot write " + path_);
     }
     const std::string target = object_path(repository_, oid);
@@ -97,10 +99,14 @@ class Incoming {
   }
 
  private:
-  Incoming(std::string repository, std::string path, Fd file)
-      : repository_(std::move(repository)), path_(std::move(path)), file_(std::move(file)) {}
+  Incoming(std::string repository, mode_t mode, std::string path, Fd file)
+      : repository_(std::move(repository)),
+        mode_(mode),
+        path_(std::move(path)),
+        file_(std::move(file)) {}
 
   std::string repository_;
+  mode_t mode_;
   std::string path_;  // "" once it is at its place, or moved from
   Fd file_;
 };

@@ -1,6 +1,6 @@
 #pragma once
-// LFS objects in a repository's own folder, where git-lfs finds them for a file:// URL (its built-in
-// agent "lfs-standalone-file"): <repository>/lfs/objects/aa/bb/<oid>.
+// LFS objects in a repository's own folder, where git-lfs finds them for a file:// URL (its
+// built-in agent "lfs-standalone-file"): <repository>/lfs/objects/aa/bb/<oid>.
 
 #include <cstdint>
 #include <stop_token>

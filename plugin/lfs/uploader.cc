@@ -145,7 +145,7 @@ Result<ObjectsInFlight::Turn> take_turn(const Upload& upload,
 }
 
 Status store_group(const Upload& upload, const std::vector<ObjectToSend>& items) {
-  const std::string repository = folder_of(upload.server.url);
+  const std::string repository = file_url_path(upload.server.url);
   for (const ObjectToSend& item : items) {
     HUBREV_CHECK(store_object(item, repository, upload.context, upload.stop));
   }

@@ -67,8 +67,8 @@ Result<Connection::Known> Connection::learn(const Settings& settings, const Retr
   if (known.provider == Provider::kHub) {
     HUBREV_TRY(known.repo_id, hub_name(settings, hub, stop));
   } else if (known.repo_id.find('/') == std::string::npos) {
-    return make_error(ErrorKind::kConfig, "repository '" + known.repo_id +
-                                              "' has no namespace; use 'namespace/name'");
+    return make_error(ErrorKind::kConfig,
+                      "repository '" + known.repo_id + "' has no namespace; use 'namespace/name'");
   }
   const std::lock_guard lock(mutex_);
   known_[key_of(settings)] = known;
@@ -77,8 +77,8 @@ Result<Connection::Known> Connection::learn(const Settings& settings, const Retr
 
 Target Connection::target(const Settings& settings, const Known& known,
                           std::string revision) const {
-  return {settings.endpoint, known.repo_id,    std::move(revision), known.provider,
-          settings.username, settings.lfs_url, token_};
+  return {settings.endpoint, known.repo_id, std::move(revision), known.provider, settings.username,
+          settings.lfs_url,  token_};
 }
 
 Result<Target> Connection::locate(const Settings& settings, std::string revision,
@@ -98,7 +98,7 @@ Result<Target> Connection::prepare(const Settings& settings, std::string revisio
     HUBREV_CHECK(check_write_access(hub, known.repo_id, stop));
   }
   if (known.provider == Provider::kFile) {
-    HUBREV_CHECK(create_bare_repository(folder_of(repository_url(there))));
+    HUBREV_CHECK(create_bare_repository(file_url_path(repository_url(there))));
   }
   known.writable = true;
   const std::lock_guard lock(mutex_);

@@ -147,7 +147,7 @@ class Pruning {
     return {};
   }
 
-  std::string folder() const { return folder_of(repository_url(target_)); }
+  std::string folder() const { return file_url_path(repository_url(target_)); }
 
   // Of all refs but those that would be deleted.
   std::vector<GitId> remaining_commits() const {

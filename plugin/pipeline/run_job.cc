@@ -297,8 +297,8 @@ Status publish(const Snapshot& snapshot, JobRecord& record, const Settings& sett
   count_bytes(plan, record, progress);
 
   HUBREV_CHECK(enter(JobState::kUploading, record, context));
-  const LfsServer server{lfs_server_url(target), lfs_credential(target), "refs/heads/" + target.revision,
-                         target.endpoint};
+  const LfsServer server{lfs_server_url(target), lfs_credential(target),
+                         "refs/heads/" + target.revision, target.endpoint};
   progress.upload_began_ms = context.clock->unix_ms();
   const UploadContext upload{&context.connection->http(),
                              noting_retry(context, progress),

@@ -45,13 +45,15 @@ bool has_odd_part(std::string_view path) {
 }
 
 Result<RepositoryUrl> parse_file_url(std::string_view url) {
-  const std::string folder = folder_of(url);
+  const std::string folder = file_url_path(url);
   if (!url.substr(kFile.size()).starts_with('/') || folder.size() < 2 || has_control(folder) ||
       has_odd_part(folder)) {
     return config_error("repo_id",
                         "must name a folder by its whole path, as in file:///models/name.git");
   }
-  return RepositoryUrl{std::string(url), std::string(kFile), ""};
+  const std::size_t name = url.rfind('/');
+  const bool in_root = name == kFile.size();
+  return RepositoryUrl{std::string(url), std::string(url.substr(0, name + (in_root ? 1 : 0))), ""};
 }
 
 }  // namespace
@@ -107,7 +109,8 @@ Result<std::string> parse_server_url(std::string_view key, std::string url) {
   if (!plain) {
     return config_error(key, "must be a host and at most a path, without '?', '#' or spaces");
   }
-  while (url.size() > host && url.ends_with('/')) url.pop_back();
+  const std::size_t shortest = host + (is_file_url(url) ? 1 : 0);
+  while (url.size() > shortest && url.ends_with('/')) url.pop_back();
   if (is_file_url(url) && (host == url.size() || url[host] != '/')) {
     return config_error(key, "must name a folder by its whole path, as in file:///models");
   }
@@ -121,7 +124,7 @@ bool is_file_url(std::string_view url) {
   return url.starts_with(kFile);
 }
 
-std::string folder_of(std::string_view file_url) {
+std::string file_url_path(std::string_view file_url) {
   file_url.remove_prefix(kFile.size());
   std::string path;
   for (std::size_t i = 0; i < file_url.size(); ++i) {

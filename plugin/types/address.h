@@ -11,7 +11,7 @@ namespace hubrev {
 // The address of one repository, as git takes it.
 struct RepositoryUrl {
   std::string url;       // without a user name: "https://git.example/group/name.git"
-  std::string server;    // what a token is meant for: "https://git.example"; "file://"
+  std::string server;    // what a token is meant for: "https://git.example"; a folder's parent
   std::string username;  // "" when the address names none
 };
 
@@ -28,6 +28,6 @@ Result<std::string> parse_server_url(std::string_view key, std::string url);
 
 bool is_file_url(std::string_view url);
 // The folder that a file:// address names, %XX decoded as git does.
-std::string folder_of(std::string_view file_url);
+std::string file_url_path(std::string_view file_url);
 
 }  // namespace hubrev

@@ -6,7 +6,7 @@ namespace hubrev {
 
 std::string repository_url(const Target& target) {
   if (is_repository_url(target.repo_id)) return target.repo_id;
-  std::string url = target.endpoint + "/" + target.repo_id;
+  std::string url = target.endpoint + (target.endpoint.ends_with('/') ? "" : "/") + target.repo_id;
   if (target.provider != Provider::kHub && !target.repo_id.ends_with(".git")) url += ".git";
   return url;
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 from ._core import HubRevisionError
 from ._native import JobRecord, failure
+from .address import page_url
 from .callback import HubRevisionCallback
 from .checkpoint import eos_token_id_of, metrics_at
 from .drain import finish
@@ -109,7 +110,7 @@ def save_and_publish(
     if revision == MAIN:
         # Each training's final model takes the place of the last one's; main keeps both.
         settings.setdefault("exists", "overwrite")
-    url = _url(effective["endpoint"], effective["repo_id"], revision)
+    url = page_url(effective["endpoint"], effective["repo_id"], f"tree/{revision}")
     try:
         if problem is not None:
             raise problem
@@ -119,7 +120,7 @@ def save_and_publish(
             record = _publish(pusher, trainer, directory, FINAL if revision == MAIN else revision)
         commit = record.commit
         if record.repo_id:
-            url = _url(effective["endpoint"], record.repo_id, revision)
+            url = page_url(effective["endpoint"], record.repo_id, f"tree/{revision}")
         if revision == MAIN and commit:
             everything, key = pusher.settings.values, pusher.token.value
             commit = promote(record.repo_id, FINAL, MAIN, everything, token=key).commit
@@ -212,10 +213,6 @@ def _publish(pusher: RevisionPusher, trainer: Any, directory: Path, revision: st
     if record.state != "done" and not pusher.settings["offline"]:
         raise failure(f"it is {record.state}; push it with: {pusher.resume_command}", "timeout")
     return record
-
-
-def _url(endpoint: str, repo_id: str, revision: str) -> str:
-    return f"{endpoint.rstrip('/')}/{repo_id}/tree/{revision}"
 
 
 def _callback_of(trainer: Any) -> HubRevisionCallback | None:

@@ -14,6 +14,7 @@ from ._native import (
     decode_promotion,
     decode_promotions,
 )
+from .address import page_url, repository_url
 from .credentials import Token, find_token
 from .settings import Config, Effective, resolve
 
@@ -60,8 +61,12 @@ class Repository:
 
     @property
     def url(self) -> str:
-        """Its page."""
-        return f"{str(self.settings['endpoint']).rstrip('/')}/{self.repo_id}"
+        """Its address."""
+        return repository_url(self.settings["endpoint"], self.repo_id)
+
+    def file_url(self, branch: str, path: str) -> str:
+        """A file's page, where the server has such pages."""
+        return page_url(self.settings["endpoint"], self.repo_id, f"blob/{branch}/{path}")
 
     def read(self) -> Contents:
         """All branches and tags, and the records of evaluations."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from . import _core
 from ._native import config_error
+from .address import user_of
 
 Config = str | os.PathLike[str] | Mapping[str, Any] | None
 
@@ -76,6 +77,9 @@ def resolve(
     if not values["repo_id"] and output_dir is not None:
         values["repo_id"] = Path(output_dir).absolute().name
         origins["repo_id"] = "name of output_dir"
+    # What is learnt of a repository later names it without the user, who is still the same.
+    if user := user_of(values["repo_id"]):
+        values["username"], origins["username"] = user, origins["repo_id"]
     return Effective(values, origins)
 
 

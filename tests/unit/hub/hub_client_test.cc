@@ -150,6 +150,9 @@ TEST_F(HubClient, CreateTakesARepositoryThatIsThere) {
       {respond(409, R"({"error":"You already created this model repo","url":"https://h/o/m"})")});
   EXPECT_TRUE(create_repository(hub_, "o/m", Visibility::kPrivate, token()).ok());
   EXPECT_EQ(requests(), 1u);
+  // As hfd says it.
+  answer({respond(200, R"({"url":"https://h/o/m"})")});
+  EXPECT_TRUE(create_repository(hub_, "o/m", Visibility::kPrivate, token()).ok());
 }
 
 TEST_F(HubClient, CreateWaitsForTheLockOfAnotherCreate) {

@@ -136,7 +136,7 @@ TEST(Settings, EndpointsAreChecked) {
       "",
       "huggingface.co",
       "ftp://x",
-      "file:///x",
+      "file://x",
       "https://user:pw@x",
       "ftp://user:pw@x",
       "user:pw@x",
@@ -164,6 +164,8 @@ TEST(Settings, EndpointsAreChecked) {
       {"https://hub.example/prefix//", "https://hub.example/prefix"},
       {"http://[::1]:8080", "http://[::1]:8080"},
       {"https://127.0.0.1", "https://127.0.0.1"},
+      {"file:///models/", "file:///models"},
+      {"file:///", "file:///"},
   };
   for (const auto& [endpoint, kept] : taken) {
     const auto parsed = parse_settings({{"endpoint", endpoint}});

@@ -6,6 +6,7 @@ import os
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from ..address import server_of
 from ..drain import drain
 from ..pusher import RevisionPusher
 from .common import INTERRUPTED, JOBS_LEFT, add_options, emit_json, keywords, message
@@ -40,7 +41,7 @@ def run(options: Namespace) -> int:
     if isinstance(base, dict) and (options.endpoint or os.environ.get("HF_ENDPOINT")):
         del base["endpoint"]
     pusher = RevisionPusher(options.output_dir, base, **worker)
-    message(f"pushing to {pusher.settings['endpoint']}")
+    message(f"pushing to {server_of(pusher.settings['endpoint'], pusher.settings['repo_id'])}")
     interrupted = False
     try:
         drain(pusher, None, progress_bar=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .._native import JobRecord, Revision
+from ..address import has_pages
 from ..results.types import Result
 from ..selection.candidates import Candidate, Candidates, gather
 from ..selection.decision import Decision, read_decisions
@@ -45,7 +46,7 @@ def build_report(
     ]
     return ReportData(
         repo_id=repo_id,
-        endpoint=endpoint.rstrip("/"),
+        endpoint=endpoint.rstrip("/") if has_pages(endpoint, repo_id) else "",
         revisions=tuple(rows),
         series=tuple(series),
         decision=decision,

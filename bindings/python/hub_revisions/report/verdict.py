@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 
+from ..address import is_address
 from .data import ReportData, Row, Series
 from .markup import Markup, element
 from .scale import format_value
@@ -34,9 +36,15 @@ def summary(data: ReportData) -> Markup:
         parts.append(element("p", f"{label} ", element("b", value), f" ({direction})"))
     parts += [element("p", note, class_="note") for note in _notes(data, name, row)]
     if row is not None:
-        call = f"from_pretrained({json.dumps(data.repo_id)}, revision={json.dumps(row.commit)})"
-        parts.append(element("code", call, class_="call"))
+        parts.append(element("code", _call(data, row), class_="call"))
     return element("div", *parts, class_="card")
+
+
+def _call(data: ReportData, row: Row) -> str:
+    """What loads the revision."""
+    if is_address(data.repo_id):
+        return f"git clone --branch {shlex.quote(row.revision)} {shlex.quote(data.repo_id)}"
+    return f"from_pretrained({json.dumps(data.repo_id)}, revision={json.dumps(row.commit)})"
 
 
 def winner_of(data: ReportData) -> str:

@@ -159,7 +159,7 @@ def _task(metric: Metric) -> str:
 def _scores(repository: Repository, result: Result, task: str) -> dict[str, object]:
     return {
         "dataset": task,
-        "url": f"{repository.url}/blob/{RECORDS_BRANCH}/{result_file(result)[0]}",
+        "url": repository.file_url(RECORDS_BRANCH, result_file(result)[0]),
         "metrics": [
             [metric.key.rpartition("/")[2], metric.value]
             for metric in result.metrics
@@ -183,7 +183,7 @@ def _eval_results(repository: Repository, results: Iterable[Result]) -> dict[str
 
 def _entry(repository: Repository, result: Result, metric: Metric) -> dict[str, object]:
     dataset, _, task = metric.benchmark.partition("#")
-    url = f"{repository.url}/blob/{RECORDS_BRANCH}/{result_file(result)[0]}"
+    url = repository.file_url(RECORDS_BRANCH, result_file(result)[0])
     entry: dict[str, object] = {
         "dataset": {"id": dataset, "task_id": task or "default"},
         "value": metric.value,
