@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "configs/schema.json"
@@ -65,7 +66,7 @@ EVALUATION_PARTS = {
 }
 
 
-def values_of(rule: dict) -> str:
+def values_of(rule: dict[str, Any]) -> str:
     """The allowed values in words."""
     if "enum" in rule:
         return ", ".join(f"`{json.dumps(value)}`" for value in rule["enum"])
@@ -78,7 +79,7 @@ def values_of(rule: dict) -> str:
     return f"{text}, at least {rule['minimum']}" if "minimum" in rule else text
 
 
-def entries_of(properties: dict, level: str) -> str:
+def entries_of(properties: dict[str, Any], level: str) -> str:
     """A section for each key."""
     return "".join(
         f"\n{level} `{key}`\n\n{values_of(rule)}{default_of(rule)}\n\n"
@@ -87,7 +88,7 @@ def entries_of(properties: dict, level: str) -> str:
     )
 
 
-def default_of(rule: dict) -> str:
+def default_of(rule: dict[str, Any]) -> str:
     """The default; what has none must be given."""
     return f"; default `{json.dumps(rule['default'])}`" if "default" in rule else "; required"
 
