@@ -86,7 +86,7 @@ Status check_tensors(const WeightSet& set, const NamesByFile& files) {
   const auto& weight_map = set.index->weight_map;
   std::map<std::string_view, const Names*> shards;  // by name in the folder
   for (const std::string& path : set.files) {
-    const std::string_view name = std::string_view(path).substr(folder_of(path).size());
+    const std::string_view name = std::string_view(path).substr(folder_prefix(path).size());
     const auto file = files.find(path);
     if (file == files.end()) {
       return invalid(path + ", a shard by its index, is no safetensors file");
@@ -129,7 +129,7 @@ std::optional<std::string> sharded_weights_only(const Snapshot& snapshot,
   for (const Entry& entry : snapshot.entries) {
     if (!is_weights(entry)) continue;
     if (!entry.path.ends_with(kShardSuffix)) return std::nullopt;
-    folder = folder_of(entry.path);
+    folder = folder_prefix(entry.path);
   }
   for (const std::string& path : excluded) {
     if (path.starts_with(kShardFolder) && path.ends_with('/')) folder = path;

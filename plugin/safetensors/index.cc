@@ -62,7 +62,7 @@ std::string write_index(const ShardIndex& index) {
   return root.dump(2, ' ', /*ensure_ascii=*/true, json::error_handler_t::replace) + '\n';
 }
 
-std::string folder_of(std::string_view path) {
+std::string folder_prefix(std::string_view path) {
   const std::size_t slash = path.rfind('/');
   return slash == std::string_view::npos ? "" : std::string(path.substr(0, slash + 1));
 }

@@ -28,6 +28,6 @@ Result<ShardIndex> read_index(const Entry& entry);
 std::string write_index(const ShardIndex& index);
 
 // "a/b/" of "a/b/c", "" of "c".
-std::string folder_of(std::string_view path);
+std::string folder_prefix(std::string_view path);
 
 }  // namespace hubrev

@@ -118,7 +118,7 @@ Result<std::vector<std::string>> replace_files(Snapshot& snapshot, const WeightS
     Shard& shard = resharding.shards[i];
     shard.placed.path = shard_path(set.stem, i + 1, count);
     paths.push_back(shard.placed.path);
-    const std::string name = paths.back().substr(folder_of(paths.back()).size());
+    const std::string name = paths.back().substr(folder_prefix(paths.back()).size());
     for (const std::string& tensor : shard.placed.tensors) {
       if (index.weight_map.emplace(tensor, name).second) continue;
       return make_error(ErrorKind::kInvalidInput,

@@ -17,7 +17,7 @@ constexpr std::array<std::string_view, 2> kSingleFiles = {"model.safetensors",
                                                           "diffusion_pytorch_model.safetensors"};
 
 bool is_single_file(std::string_view path) {
-  const std::string_view name = path.substr(folder_of(path).size());
+  const std::string_view name = path.substr(folder_prefix(path).size());
   return name == kSingleFiles[0] || name == kSingleFiles[1];
 }
 
@@ -59,7 +59,7 @@ Result<std::vector<std::string>> shard_paths(const Snapshot& snapshot, const Ent
   for (const auto& [tensor, file] : index.weight_map) names.insert(file);
   std::vector<std::string> paths;
   for (const std::string_view name : names) {
-    std::string path = folder_of(entry.path).append(name);
+    std::string path = folder_prefix(entry.path).append(name);
     if (find_entry(snapshot, path) == nullptr) {
       return make_error(ErrorKind::kInvalidInput, "incomplete: shard " +
                                                       shown_text(path, kLongestPath) +
