@@ -36,7 +36,7 @@ RUNTIME_PACKAGES=(git git-lfs python3 python3-venv ca-certificates)
 BUILD_PACKAGES=(g++ cmake ninja-build ccache pkg-config python3-dev libgit2-dev
   libcurl4-openssl-dev libssl-dev nlohmann-json3-dev libboost-dev libyaml-cpp-dev
   libxxhash-dev)
-TEST_PACKAGES=(libgtest-dev libgmock-dev btrfs-progs xfsprogs)
+TEST_PACKAGES=(libgtest-dev libgmock-dev btrfs-progs xfsprogs nginx fcgiwrap openssl)
 BROWSER_PACKAGES=(chromium chromium-driver fonts-dejavu-core)
 SLURM_PACKAGES=(slurmctld slurmd slurm-client)
 WHEEL_PACKAGES=(debootstrap openssl)
@@ -67,6 +67,18 @@ need_transformers4() {
   "$VENV/bin/pip" --python "$VENV_TRANSFORMERS4/bin/python" install -q --no-deps \
     -r constraints-transformers4.txt
   printf '%s' "$stamp" >"$VENV_TRANSFORMERS4/stamp"
+}
+
+# A git-lfs server of others, for tests/python/servers: in an environment of its own, since it pins
+# what the project has newer.
+need_giftless() {
+  local venv="$ROOT/build/giftless" pins="$ROOT/tests/python/servers/constraints.txt" stamp
+  stamp="$(sha256sum <"$pins")"
+  [ "$(cat "$venv/stamp" 2>/dev/null)" = "$stamp" ] && return
+  say "making the environment of giftless"
+  [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
+  "$venv/bin/pip" install -q --no-deps -r "$pins"
+  printf '%s' "$stamp" >"$venv/stamp"
 }
 
 # Builds the native module and installs the package; compiles only what changed.

@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Literal
 
 ROOT = Path(__file__).resolve().parents[3]
-# An environment of its own: giftless pins what others need newer. `need_giftless` of scripts/lib.sh.
+# An environment of its own, which `need_giftless` of scripts/lib.sh makes.
 GIFTLESS = ROOT / "build" / "giftless"
 PROGRAMS = ("nginx", "fcgiwrap", "openssl", "git-lfs")
 GROUP = "group"  # the namespace of all repositories
@@ -98,7 +98,7 @@ class GitServer:
     def environment(self) -> dict[str, str]:
         """What lets clients trust it and log in to it."""
         return {
-            "SSL_CERT_FILE": str(self.authority.certificate),
+            "REQUESTS_CA_BUNDLE": str(self.authority.certificate),
             "GIT_SSL_CAINFO": str(self.authority.certificate),
             "GIT_ASKPASS": str(self._folder / "askpass"),
         }
@@ -126,7 +126,9 @@ class GitServer:
         hashed = _openssl("passwd", "-apr1", PASSWORD).strip()
         (self._folder / "htpasswd").write_text(f"{USER}:{hashed}\n")
         askpass = self._folder / "askpass"
-        askpass.write_text(f'#!/bin/sh\ncase "$1" in User*) echo {USER};; *) echo {PASSWORD};; esac\n')
+        askpass.write_text(
+            f'#!/bin/sh\ncase "$1" in User*) echo {USER};; *) echo {PASSWORD};; esac\n'
+        )
         askpass.chmod(0o700)
         (self._folder / "giftless.json").write_text(json.dumps(self._giftless()))
         (self._folder / "nginx.conf").write_text(self._nginx())
@@ -235,7 +237,9 @@ class GitServer:
             proxy_set_header X-Forwarded-Port $server_port;"""
         # For whoever logged in, nginx vouches with a token of its own; where objects are "signed",
         # giftless gives out one for each of them.
-        vouched = f'{gate} {to_giftless} proxy_set_header Authorization "Bearer {_service_token()}";'
+        vouched = (
+            f'{gate} {to_giftless} proxy_set_header Authorization "Bearer {_service_token()}";'
+        )
         storage = to_giftless if self._objects == "signed" else vouched
         user = "user root;" if os.geteuid() == 0 else ""
         return f"""
