@@ -142,8 +142,19 @@ Error object_error(const json& error) {
   return error_from_response(answer, "this object");
 }
 
-Result<UploadOffer> parse_offer(const json& object, const LfsServer& server, std::uint64_t size,
-                                std::string_view what, std::int64_t now_ms) {
+// An agent and its server may have any form of address; it is theirs to understand.
+Result<LfsAction> parse_agents_action(const json& action, std::string_view what,
+                                      std::int64_t now_ms) {
+  if (!action.is_object()) return malformed(what, "the LFS server gave a malformed action");
+  LfsAction parsed;
+  parsed.expires_ms = parse_expiry(action, now_ms);
+  parsed.json = action.dump();
+  return parsed;
+}
+
+Result<UploadOffer> parse_offer(const json& object, const std::string& agent,
+                                const LfsServer& server, std::uint64_t size, std::string_view what,
+                                std::int64_t now_ms) {
   UploadOffer offer;
   if (const json* error = find(object, "error")) {
     offer.error = object_error(*error);
@@ -154,9 +165,14 @@ Result<UploadOffer> parse_offer(const json& object, const LfsServer& server, std
   if (upload == nullptr) return offer;
   const json* authenticated = find(object, "authenticated");
   offer.authenticated = authenticated != nullptr && *authenticated == true;
-  HUBREV_TRY(offer.upload, parse_action(*upload, server, what, now_ms));
-  if (is_multipart(*offer.upload)) {
-    HUBREV_TRY(offer.multipart, parse_multipart(offer.upload->headers, server, size, what));
+  if (!agent.empty()) {
+    offer.agent = agent;
+    HUBREV_TRY(offer.upload, parse_agents_action(*upload, what, now_ms));
+  } else {
+    HUBREV_TRY(offer.upload, parse_action(*upload, server, what, now_ms));
+    if (is_multipart(*offer.upload)) {
+      HUBREV_TRY(offer.multipart, parse_multipart(offer.upload->headers, server, size, what));
+    }
   }
   if (const json* verify = find(*actions, "verify")) {
     HUBREV_TRY(offer.verify, parse_action(*verify, server, what, now_ms));
@@ -164,15 +180,21 @@ Result<UploadOffer> parse_offer(const json& object, const LfsServer& server, std
   return offer;
 }
 
-Status check_preamble(const json& answer, std::string_view what) {
+bool is_offered(const std::string& transfer, const LfsServer& server) {
+  return std::find(server.agents.begin(), server.agents.end(), transfer) != server.agents.end();
+}
+
+Status check_preamble(const json& answer, const LfsServer& server, std::string_view what) {
   if (!answer.is_object() || find(answer, "objects") == nullptr || !answer["objects"].is_array()) {
     return malformed(what, "the answer is not one of an LFS server");
   }
   const std::string transfer = text_of(answer, "transfer");
-  if (!transfer.empty() && transfer != "basic" && transfer != "multipart") {
-    return malformed(what, "the LFS server wants the transfer \"" +
-                               shown_text(transfer, kLongestName) +
-                               "\", which was not offered; only basic and multipart are spoken");
+  const bool is_ours = transfer.empty() || transfer == "basic" || transfer == "multipart";
+  if (!is_ours && !is_offered(transfer, server)) {
+    return malformed(what,
+                     "the LFS server wants the transfer \"" + shown_text(transfer, kLongestName) +
+                         "\", which was not offered: basic and multipart are spoken, others by "
+                         "'transfer_agents'");
   }
   const std::string algorithm = text_of(answer, "hash_algo");
   if (!algorithm.empty() && algorithm != "sha256") {
@@ -187,10 +209,11 @@ Status check_preamble(const json& answer, std::string_view what) {
 
 std::string batch_request_body(const LfsServer& server, const std::vector<LfsPointer>& objects) {
   json body = {{"operation", "upload"},
-               {"transfers", {"basic", "multipart"}},
+               {"transfers", server.agents},
                {"hash_algo", "sha256"},
                {"ref", {{"name", server.ref}}},
                {"objects", json::array()}};
+  for (const char* own : {"basic", "multipart"}) body["transfers"].push_back(own);
   for (const LfsPointer& object : objects) {
     body["objects"].push_back({{"oid", object.oid.hex()}, {"size", object.size}});
   }
@@ -201,7 +224,9 @@ Result<std::vector<UploadOffer>> parse_batch_answer(std::string_view body, const
                                                     const std::vector<LfsPointer>& objects,
                                                     std::string_view what, std::int64_t now_ms) {
   const json answer = parse_json(body);
-  HUBREV_CHECK(check_preamble(answer, what));
+  HUBREV_CHECK(check_preamble(answer, server, what));
+  const std::string transfer = text_of(answer, "transfer");
+  const std::string agent = is_offered(transfer, server) ? transfer : "";
   std::map<Sha256, const json*> by_oid;
   for (const json& object : answer["objects"]) {
     if (const auto oid = Sha256::from_hex(text_of(object, "oid"))) by_oid.emplace(*oid, &object);
@@ -212,7 +237,8 @@ Result<std::vector<UploadOffer>> parse_batch_answer(std::string_view body, const
     if (found == by_oid.end()) {
       return malformed(what, "the LFS server's answer leaves out the object " + object.oid.hex());
     }
-    HUBREV_TRY(UploadOffer offer, parse_offer(*found->second, server, object.size, what, now_ms));
+    HUBREV_TRY(UploadOffer offer,
+               parse_offer(*found->second, agent, server, object.size, what, now_ms));
     offers.push_back(std::move(offer));
   }
   return offers;

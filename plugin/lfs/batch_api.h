@@ -21,6 +21,9 @@ struct LfsServer {
   Credential credential;  // for the server itself; never for the stores that it points to
   std::string ref;        // "refs/heads/step-100", the branch the objects are for
   std::string endpoint;   // hrefs that name https://huggingface.co are rewritten to it
+  // Transfers that somebody else carries out, offered to the server before its own; see
+  // UploadOffer::agent.
+  std::vector<std::string> agents = {};
 };
 
 // At most this many objects in one request, as git-lfs does; a server's own limit is undocumented.
@@ -30,6 +33,7 @@ struct LfsAction {
   std::string href;
   HttpHeaders headers;                     // to be sent exactly as given
   std::optional<std::int64_t> expires_ms;  // unix milliseconds; absent: the server did not say
+  std::string json = {};  // for an agent, instead of href and headers: the server's own words
 };
 
 // Where the parts of an object go: part i is bytes [i * chunk_size, (i + 1) * chunk_size).
@@ -42,6 +46,7 @@ struct MultipartUpload {
 struct UploadOffer {
   std::optional<LfsAction> upload;           // for multipart, its href completes the upload
   std::optional<MultipartUpload> multipart;  // instead of one PUT
+  std::string agent = {};  // the transfer that carries the object instead; "" for none
   std::optional<LfsAction> verify;
   bool authenticated = false;  // the actions need no credential but what they bring
   std::optional<Error> error;  // the server's words about this object; does not name the path

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "plugin/lfs/transfer_agents.h"
+
 namespace hubrev {
 namespace {
 
@@ -13,12 +15,42 @@ constexpr std::int64_t kExpiryMarginMs = 5'000;  // git-lfs's; a request needs a
 
 // One object's way, and what every step of it needs.
 struct Transfer {
+  Transfer(const ObjectToSend& one, const TransferContext& all)
+      : item(one),
+        server(all.server),
+        context(all.upload),
+        agents(all.agents),
+        stop(all.stop),
+        what("uploading " + one.file->path) {}
+
   const ObjectToSend& item;
   const LfsServer& server;
   const UploadContext& context;
+  TransferAgents& agents;
   const std::stop_token& stop;
   std::string what;  // names the path
 };
+
+std::string ways_out(const std::string& path) {
+  const std::string other = path.ends_with(".safetensors")
+                                ? "or publish it in smaller shards ('max_shard_size')"
+                                : "or leave it out: with \"contents\": \"inference\" there is no "
+                                  "optimizer state, and weights "
+                                  "saved as safetensors are published in shards";
+  return "; let a transfer agent carry it ('transfer_agents'), " + other;
+}
+
+bool is_too_large(const ObjectToSend& item, const UploadContext& context) {
+  return context.max_put_size && item.object.size > *context.max_put_size;
+}
+
+// 413 is what a server, or a proxy before it, says of a body that is too large for it.
+Error with_ways_out(Error error, const Transfer& transfer) {
+  const bool of_size = error.http_status == 413 || (error.kind == ErrorKind::kRejected &&
+                                                    is_too_large(transfer.item, transfer.context));
+  if (of_size) error.message += ways_out(transfer.item.file->path);
+  return error;
+}
 
 Result<HttpResponse> put(const Transfer& transfer, HttpRequest request, const Source& body) {
   request.method = "PUT";
@@ -52,7 +84,18 @@ Status send_parts(const Transfer& transfer, const LfsAction& upload,
   });
 }
 
+Status send_by_agent(const Transfer& transfer, const UploadOffer& offer) {
+  return with_retry(transfer.context.retry, transfer.stop, [&]() -> Status {
+    const Status sent =
+        transfer.agents.upload(offer.agent, *transfer.item.file, transfer.item.object,
+                               offer.upload->json, *transfer.context.progress, transfer.stop);
+    if (!sent.ok()) return with_context(sent.error(), transfer.what);
+    return sent;
+  });
+}
+
 Status send_bytes(const Transfer& transfer, const UploadOffer& offer) {
+  if (!offer.agent.empty()) return send_by_agent(transfer, offer);
   if (offer.multipart) return send_parts(transfer, *offer.upload, *offer.multipart);
   HttpRequest request;
   request.url = offer.upload->href;
@@ -74,14 +117,16 @@ Status verify(const Transfer& transfer, const LfsAction& action) {
 
 // Asks for this object alone. An error that came with the group's batch counts as the first
 // attempt, so that the server gets its pause before the next.
-Result<UploadOffer> request_offer(const Transfer& transfer, std::optional<Error> earlier) {
+Result<UploadOffer> request_again(const Transfer& transfer, std::optional<Error> earlier) {
   const UploadContext& context = transfer.context;
   return with_retry(context.retry, transfer.stop, [&]() -> Result<UploadOffer> {
     if (earlier) return *std::exchange(earlier, std::nullopt);
     HUBREV_TRY(std::vector<UploadOffer> offers,
                request_uploads(*context.http, transfer.server, {transfer.item.object},
                                transfer.what, context.retry.clock->unix_ms(), transfer.stop));
-    if (const auto& error = offers.front().error) return with_context(*error, transfer.what);
+    if (const auto& error = offers.front().error) {
+      return with_context(with_ways_out(*error, transfer), transfer.what);
+    }
     return std::move(offers.front());
   });
 }
@@ -92,26 +137,44 @@ bool has_expired(const LfsAction& action, Clock& clock) {
 
 }  // namespace
 
-Status send_object(const ObjectToSend& item, UploadOffer offer, const LfsServer& server,
-                   const UploadContext& context, const std::stop_token& stop) {
-  const Transfer transfer{item, server, context, stop, "uploading " + item.file->path};
+Status check_way(const ObjectToSend& item, const UploadOffer& offer, const UploadContext& context) {
+  const bool in_one_put = offer.upload && !offer.multipart && offer.agent.empty();
+  if (!in_one_put || !is_too_large(item, context)) return {};
+  return make_error(ErrorKind::kInvalidInput,
+                    item.file->path + " has " + std::to_string(item.object.size) +
+                        " bytes; the server offers one PUT for it, which may have at most " +
+                        std::to_string(*context.max_put_size) + " ('max_put_size')" +
+                        ways_out(item.file->path));
+}
+
+Result<UploadOffer> request_offer(const ObjectToSend& item, const TransferContext& context) {
+  return request_again(Transfer(item, context), std::nullopt);
+}
+
+Status send_object(const ObjectToSend& item, UploadOffer offer, const TransferContext& all) {
+  const Transfer transfer(item, all);
+  const UploadContext& context = all.upload;
   if (offer.error) {
-    HUBREV_TRY(offer, request_offer(transfer, with_context(*offer.error, transfer.what)));
+    Error error = with_context(with_ways_out(*std::move(offer.error), transfer), transfer.what);
+    HUBREV_TRY(offer, request_again(transfer, std::move(error)));
   }
   for (int renewals = 0;; ++renewals) {
     if (!offer.upload) {
       context.progress->bytes_present += item.object.size;
       return {};
     }
-    const bool may_renew = renewals < kMaxRenewals;
+    HUBREV_CHECK(check_way(item, offer, context));
+    const bool may_renew = renewals < kMaxRenewals && all.agents.standalone() == nullptr;
     // A fresh address that looks expired time and again is tried all the same: our own clock may be
     // wrong, and the store is the judge.
     if (!may_renew || !has_expired(*offer.upload, *context.retry.clock)) {
       const Status sent = send_bytes(transfer, offer);
       if (sent.ok()) break;
-      if (!may_renew || sent.error().kind != ErrorKind::kAuth) return sent.error();
+      if (!may_renew || sent.error().kind != ErrorKind::kAuth) {
+        return with_ways_out(sent.error(), transfer);
+      }
     }
-    HUBREV_TRY(offer, request_offer(transfer, std::nullopt));
+    HUBREV_TRY(offer, request_again(transfer, std::nullopt));
   }
   if (offer.verify) return verify(transfer, *offer.verify);
   return {};

@@ -10,6 +10,7 @@
 #include "plugin/lfs/file_store.h"
 #include "plugin/lfs/piece_hasher.h"
 #include "plugin/lfs/transfer.h"
+#include "plugin/lfs/transfer_agents.h"
 #include "plugin/types/address.h"
 
 namespace hubrev {
@@ -73,11 +74,14 @@ class ClaimedObjects {
 // One call of upload_files(), shared by its tasks.
 struct Upload {
   const std::vector<LfsFile>& files;
-  const LfsServer& server;
+  LfsServer server;  // knows of the agents
   const UploadContext& context;
+  TransferAgents& agents;
   std::stop_token stop;
   ClaimedObjects claimed;
   std::vector<LfsObject> objects;  // each slot is written by one task
+
+  TransferContext transfers() const { return {server, context, agents, stop}; }
 };
 
 Result<LfsObject> hash_file(const LfsFile& file, Progress& progress, std::vector<char>& buffer,
@@ -101,10 +105,11 @@ Result<LfsObject> hash_file(const LfsFile& file, Progress& progress, std::vector
 Status hash_group(Upload& upload, const Group& group) {
   std::vector<char> buffer(kHashBuffer);
   for (const std::size_t i : group) {
+    if (upload.objects[i].size != 0) continue;  // by ask_for_large_files()
     HUBREV_TRY(upload.objects[i],
                hash_file(upload.files[i], *upload.context.progress, buffer, upload.stop));
   }
-  return {};
+  return upload.context.still_unchanged ? upload.context.still_unchanged() : Status();
 }
 
 // The objects of the group that nobody else sends.
@@ -121,8 +126,20 @@ std::vector<ObjectToSend> claim_group(Upload& upload, const Group& group) {
   return items;
 }
 
+// What an agent gets that needs no server.
+std::vector<UploadOffer> standalone_offers(const std::string& agent, std::size_t count) {
+  UploadOffer offer;
+  offer.agent = agent;
+  offer.upload.emplace();
+  offer.upload->json = "null";
+  return std::vector<UploadOffer>(count, offer);
+}
+
 Result<std::vector<UploadOffer>> request_group(const Upload& upload,
                                                const std::vector<ObjectToSend>& items) {
+  if (const TransferAgent* agent = upload.agents.standalone()) {
+    return standalone_offers(agent->name, items.size());
+  }
   std::vector<LfsPointer> objects;
   objects.reserve(items.size());
   for (const ObjectToSend& item : items) objects.push_back(item.object);
@@ -144,6 +161,11 @@ Result<ObjectsInFlight::Turn> take_turn(const Upload& upload,
   return upload.context.in_flight->take(upload.server.url, oids, upload.stop);
 }
 
+// No server and no agent: the objects go into the repository's folder.
+bool stores_itself(const Upload& upload) {
+  return is_file_url(upload.server.url) && upload.agents.standalone() == nullptr;
+}
+
 Status store_group(const Upload& upload, const std::vector<ObjectToSend>& items) {
   const std::string repository = file_url_path(upload.server.url);
   for (const ObjectToSend& item : items) {
@@ -154,15 +176,13 @@ Status store_group(const Upload& upload, const std::vector<ObjectToSend>& items)
 
 Status upload_group(Upload& upload, const Group& group) {
   HUBREV_CHECK(hash_group(upload, group));
-  if (upload.context.still_unchanged) HUBREV_CHECK(upload.context.still_unchanged());
   const std::vector<ObjectToSend> items = claim_group(upload, group);
   if (items.empty()) return {};
   HUBREV_TRY(const ObjectsInFlight::Turn turn, take_turn(upload, items));
-  if (is_file_url(upload.server.url)) return store_group(upload, items);
+  if (stores_itself(upload)) return store_group(upload, items);
   HUBREV_TRY(std::vector<UploadOffer> offers, request_group(upload, items));
   for (std::size_t i = 0; i < items.size(); ++i) {
-    HUBREV_CHECK(
-        send_object(items[i], std::move(offers[i]), upload.server, upload.context, upload.stop));
+    HUBREV_CHECK(send_object(items[i], std::move(offers[i]), upload.transfers()));
   }
   return {};
 }
@@ -179,6 +199,37 @@ Status first_error(const std::vector<Status>& results) {
   return any == results.end() ? Status() : *any;
 }
 
+Status run_tasks(std::vector<std::function<Status()>> tasks, std::stop_source& source,
+                 ThreadPool& pool) {
+  for (std::function<Status()>& task : tasks) {
+    task = [&source, run = std::move(task)] {
+      Status status = run();
+      if (!status.ok()) source.request_stop();
+      return status;
+    };
+  }
+  return first_error(pool.run_all(std::move(tasks), source.get_token()));
+}
+
+// What is too large for one PUT is asked for ahead of everything else, because a way for it may be
+// missing. The uplink waits for these hashes, which take a fraction of the time of the upload; the
+// files are asked for again when it is their turn, as addresses expire.
+std::vector<std::function<Status()>> ask_for_large_files(Upload& upload) {
+  std::vector<std::function<Status()>> tasks;
+  if (upload.agents.standalone() != nullptr || stores_itself(upload)) return tasks;
+  const std::uint64_t limit = upload.context.max_put_size.value_or(UINT64_MAX);
+  for (std::size_t i = 0; i < upload.files.size() && upload.files[i].source.size() > limit; ++i) {
+    tasks.emplace_back([&upload, i]() -> Status {
+      HUBREV_CHECK(hash_group(upload, {i}));
+      const LfsObject& object = upload.objects[i];
+      const ObjectToSend item{&upload.files[i], {object.oid, object.size}};
+      HUBREV_TRY(const UploadOffer offer, request_offer(item, upload.transfers()));
+      return check_way(item, offer, upload.context);
+    });
+  }
+  return tasks;
+}
+
 }  // namespace
 
 Result<std::vector<LfsObject>> upload_files(const std::vector<LfsFile>& files,
@@ -186,19 +237,17 @@ Result<std::vector<LfsObject>> upload_files(const std::vector<LfsFile>& files,
                                             const std::stop_token& stop) {
   std::stop_source source;
   const std::stop_callback follow_caller(stop, [&] { source.request_stop(); });
+  TransferAgents agents(context.agents, server.credential.token, context.pool->threads());
   Upload upload{
-      files, server, context, source.get_token(), {}, std::vector<LfsObject>(files.size())};
-  const std::vector<Group> groups = make_groups(files, context.pool->threads());
+      files, server, context, agents, source.get_token(), {}, std::vector<LfsObject>(files.size())};
+  upload.server.agents = agents.names();
+  HUBREV_CHECK(run_tasks(ask_for_large_files(upload), source, *context.pool));
   std::vector<std::function<Status()>> tasks;
-  tasks.reserve(groups.size());
-  for (const Group& group : groups) {
-    tasks.emplace_back([&] {
-      Status status = upload_group(upload, group);
-      if (!status.ok()) source.request_stop();
-      return status;
-    });
+  for (Group& group : make_groups(files, context.pool->threads())) {
+    tasks.emplace_back([&upload, group = std::move(group)] { return upload_group(upload, group); });
   }
-  HUBREV_CHECK(first_error(context.pool->run_all(std::move(tasks), upload.stop)));
+  HUBREV_CHECK(run_tasks(std::move(tasks), source, *context.pool));
+  agents.finish(stop);
   return std::move(upload.objects);
 }
 

@@ -25,6 +25,7 @@ constexpr const char* kAuthorName = "hub-revisions";
 constexpr const char* kAuthorEmail = "hub-revisions@localhost";
 constexpr std::uint64_t kLargestCard = 2u << 20;  // a card of 1 MiB with our section added
 constexpr int kMaxSuffix = 1000;
+constexpr std::uint64_t kLargestPutOnHub = 5ull << 30;
 
 // Writes the record. A full disk does not keep a job from going on, since a push is what frees it:
 // until then the last record stands, and a retry finds at the server what was done since.
@@ -284,6 +285,21 @@ Status confirm(const GitId& commit, const Target& target, const JobContext& cont
   });
 }
 
+// A Hub's store is S3, which takes 5 GiB in one PUT; others have their own limits, or none.
+std::optional<std::uint64_t> max_put_size(const Settings& settings, const Target& target) {
+  if (settings.max_put_size || target.provider != Provider::kHub) return settings.max_put_size;
+  return kLargestPutOnHub;
+}
+
+AgentContext agent_context(const JobRecord& record, const Settings& settings, const Target& target,
+                           const JobContext& context) {
+  return {settings.transfer_agents, repository_url(target),
+          context.spool->objects_directory(record.id), *context.environment,
+          [log = context.log, revision = record.revision](const std::string& line) {
+            log->write(LogLevel::kInfo, revision + ": " + line);
+          }};
+}
+
 // From the frozen files to a confirmed revision under the record's name.
 Status publish(const Snapshot& snapshot, JobRecord& record, const Settings& settings,
                const JobContext& context, Progress& progress, const std::stop_token& stop) {
@@ -303,9 +319,11 @@ Status publish(const Snapshot& snapshot, JobRecord& record, const Settings& sett
   const UploadContext upload{&context.connection->http(),
                              noting_retry(context, progress),
                              context.files,
+                             max_put_size(settings, target),
                              &progress,
                              &context.connection->in_flight(),
-                             [&] { return verify_unchanged(snapshot); }};
+                             [&] { return verify_unchanged(snapshot); },
+                             agent_context(record, settings, target, context)};
   Result<std::vector<LfsObject>> uploaded = upload_files(plan.lfs_files, server, upload, stop);
   // Asked first: a store refuses bytes that were rewritten after they were hashed in words that do
   // not say why.

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "plugin/base/log.h"
@@ -22,6 +23,7 @@ struct JobContext {
   ThreadPool* files = nullptr;  // hashing and uploading; never the pool that calls run_job
   Clock* clock = nullptr;
   Log* log = nullptr;
+  const std::vector<std::string>* environment = nullptr;  // of programs that a job starts
   // Commits that this spool has pushed, or begun to push, to the record's branch.
   std::function<std::vector<GitId>(const JobRecord&)> own_commits;
   // Called with the record after each stage; the worker publishes it to status().

@@ -251,8 +251,8 @@ Status Spool::free_snapshot(const std::string& job_id) {
   // The folder that stands for the snapshot goes last, so that who is killed here resumes.
   const std::string weights = weights_path(job_id);
   for (const std::string& path :
-       {pack_path(files), card_path(job_id), work_directory(job_id), weights,
-        weights + kTemporarySuffix, progress, progress + kTemporarySuffix, files}) {
+       {pack_path(files), card_path(job_id), work_directory(job_id), objects_directory(job_id),
+        weights, weights + kTemporarySuffix, progress, progress + kTemporarySuffix, files}) {
     HUBREV_CHECK(remove_tree(path));
   }
   return {};
@@ -276,6 +276,10 @@ std::string Spool::weights_path(const std::string& job_id) const {
 
 std::string Spool::work_directory(const std::string& job_id) const {
   return job_folder(state_->root, job_id) + "/git";
+}
+
+std::string Spool::objects_directory(const std::string& job_id) const {
+  return job_folder(state_->root, job_id) + "/objects";
 }
 
 }  // namespace hubrev

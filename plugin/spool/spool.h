@@ -15,6 +15,7 @@
 //   <root>/<job id>/card.md    the trainer's model card, frozen with it
 //   <root>/<job id>/weights.json  weights.json of the root as the job found it
 //   <root>/<job id>/git/       scratch of the worker
+//   <root>/<job id>/objects/   LFS objects that are no file of their own, for a transfer agent
 //   <root>/<job id>/cancel     present when somebody asked to cancel
 //   <root>/<job id>/progress.json  how far the push is, for other processes to show
 
@@ -97,10 +98,11 @@ class Spool {
   Status free_snapshot(const std::string& job_id);
 
   std::string files_directory(const std::string& job_id) const;
-  std::string card_path(const std::string& job_id) const;       // the file may not exist
-  std::string weights_path() const;                             // may not exist, too
-  std::string weights_path(const std::string& job_id) const;    // may not exist, too
-  std::string work_directory(const std::string& job_id) const;  // not created; may not exist
+  std::string card_path(const std::string& job_id) const;          // the file may not exist
+  std::string weights_path() const;                                // may not exist, too
+  std::string weights_path(const std::string& job_id) const;       // may not exist, too
+  std::string work_directory(const std::string& job_id) const;     // not created; may not exist
+  std::string objects_directory(const std::string& job_id) const;  // the same
 
  private:
   struct State;

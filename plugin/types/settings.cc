@@ -44,10 +44,10 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-std::string nearest_key(std::string_view key) {
+std::string nearest_key(std::string_view key, const json& properties) {
   std::string best;
   std::size_t best_distance = std::numeric_limits<std::size_t>::max();
-  for (const auto& [known, rule] : properties().items()) {
+  for (const auto& [known, rule] : properties.items()) {
     // A key that was not written to its end ("repo") is nearer than any misspelling.
     const std::size_t distance = known.starts_with(key) ? 0 : edit_distance(key, known);
     if (distance < best_distance) {
@@ -58,7 +58,13 @@ std::string nearest_key(std::string_view key) {
   return best;
 }
 
-bool has_type(const json& value, std::string_view type) {
+// Of a list's items; settings that are lists hold text unless their rule says otherwise.
+std::string item_type(const json& rule) {
+  const auto items = rule.find("items");
+  return items == rule.end() ? "string" : items->value("type", "string");
+}
+
+bool has_type(const json& value, std::string_view type, const json& rule) {
   if (type == "string") return value.is_string();
   if (type == "integer") return value.is_number_integer();
   if (type == "number") return value.is_number();
@@ -66,8 +72,9 @@ bool has_type(const json& value, std::string_view type) {
   if (type == "null") return value.is_null();
   if (type == "object") return value.is_object();
   if (type == "array") {
-    return value.is_array() &&
-           std::all_of(value.begin(), value.end(), [](const json& v) { return v.is_string(); });
+    return value.is_array() && std::all_of(value.begin(), value.end(), [&](const json& v) {
+             return has_type(v, item_type(rule), rule);
+           });
   }
   return false;
 }
@@ -81,16 +88,19 @@ std::string join_values(const json& values) {
   return text;
 }
 
+Status check_items(const std::string& key, const json& value, const json& rule,
+                   const std::string& where);
+
 Status check_value(const std::string& key, const json& value, const json& rule,
                    const std::string& where) {
   const json& declared = rule.at("type");
   const json types = declared.is_array() ? declared : json::array({declared});
   const bool type_ok = std::any_of(types.begin(), types.end(), [&](const json& type) {
-    return has_type(value, type.get_ref<const std::string&>());
+    return has_type(value, type.get_ref<const std::string&>(), rule);
   });
   if (!type_ok) {
     const std::string expected =
-        join_values(types) == "array" ? "a list of strings" : join_values(types);
+        join_values(types) == "array" ? "a list of " + item_type(rule) + "s" : join_values(types);
     return config_error(where + "'" + key + "' must be " + expected + ", not " + shown(value));
   }
   if (const auto choices = rule.find("enum"); choices != rule.end()) {
@@ -108,12 +118,38 @@ Status check_value(const std::string& key, const json& value, const json& rule,
       return config_error(where + "'" + key + "' must be a list of " + join_values(*choices) +
                           ", not " + shown(value));
     }
+    HUBREV_CHECK(check_items(key, value, rule["items"], where));
   }
   if (value.is_number()) {
     const double number = value.get<double>();
     if (number < rule.value("minimum", -HUGE_VAL) || number > rule.value("maximum", HUGE_VAL)) {
       return config_error(where + "'" + key + "' must be between " + rule["minimum"].dump() +
                           " and " + rule["maximum"].dump() + ", not " + shown(value));
+    }
+  }
+  return {};
+}
+
+Error unknown_key(const std::string& key, const json& properties, const std::string& where) {
+  return config_error(where + "unknown setting '" + key + "'; did you mean '" +
+                      nearest_key(key, properties) + "'?");
+}
+
+// The objects of a list.
+Status check_items(const std::string& key, const json& value, const json& rule,
+                   const std::string& where) {
+  if (!rule.contains("properties")) return {};
+  const json& known = rule["properties"];
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    const std::string here = where + "'" + key + "', item " + std::to_string(i + 1) + ": ";
+    for (const auto& [name, part] : value[i].items()) {
+      const auto part_rule = known.find(name);
+      if (part_rule == known.end()) return unknown_key(name, known, here);
+      HUBREV_CHECK(check_value(name, part, *part_rule, here));
+    }
+    for (const json& name : rule["required"]) {
+      const auto& required = name.get_ref<const std::string&>();
+      if (!value[i].contains(required)) return config_error(here + "needs '" + required + "'");
     }
   }
   return {};
@@ -223,10 +259,7 @@ Status check_settings(const json& partial, std::string_view origin) {
                           "' is refused: tokens are never settings; set HF_TOKEN instead");
     }
     const auto rule = properties().find(key);
-    if (rule == properties().end()) {
-      return config_error(where + "unknown setting '" + key + "'; did you mean '" +
-                          nearest_key(key) + "'?");
-    }
+    if (rule == properties().end()) return unknown_key(key, properties(), where);
     HUBREV_CHECK(check_value(key, value, *rule, where));
   }
   return {};
@@ -263,6 +296,10 @@ Result<Settings> parse_settings(const json& partial) {
   s.card = choice<CardPolicy>(all, "card",
                               {{"complete", CardPolicy::kComplete}, {"off", CardPolicy::kOff}});
   HUBREV_TRY(s.max_shard_size, parse_size(all, "max_shard_size", 1024, "4.5GB"));
+  HUBREV_TRY(s.max_put_size, parse_limit(all, "max_put_size", 1, "5GiB"));
+  HUBREV_TRY(s.transfer_agents,
+             parse_transfer_agents(all.at("transfer_agents"),
+                                   properties()["transfer_agents"]["items"]["properties"]));
   s.frozen_tensors = choice<FrozenTensors>(
       all, "frozen_tensors", {{"share", FrozenTensors::kShare}, {"off", FrozenTensors::kOff}});
   s.secret_scan = choice<SecretScan>(all, "secret_scan",

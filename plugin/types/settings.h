@@ -12,6 +12,7 @@
 
 #include "plugin/base/pool.h"
 #include "plugin/base/result.h"
+#include "plugin/types/transfer_agent.h"
 
 namespace hubrev {
 
@@ -44,7 +45,9 @@ struct Settings {
   EosPolicy eos = EosPolicy::kAlign;
   UseCachePolicy use_cache = UseCachePolicy::kRestore;
   CardPolicy card = CardPolicy::kComplete;
-  std::uint64_t max_shard_size = 0;  // bytes
+  std::uint64_t max_shard_size = 0;           // bytes
+  std::optional<std::uint64_t> max_put_size;  // bytes; absent: the provider's
+  std::vector<TransferAgent> transfer_agents;
   FrozenTensors frozen_tensors = FrozenTensors::kShare;
   SecretScan secret_scan = SecretScan::kWithhold;
   std::vector<std::string> tags;

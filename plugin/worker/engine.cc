@@ -1,5 +1,7 @@
 #include "plugin/worker/engine.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <map>
 #include <utility>
@@ -17,6 +19,14 @@ constexpr std::chrono::milliseconds kWatchInterval{500};
 // Where nearly all of the work is done.
 ThreadPriority priority_of_files(ThreadPriority priority) {
   return priority == ThreadPriority::kLow ? ThreadPriority::kIdle : priority;
+}
+
+std::vector<std::string> process_environment() {
+  std::vector<std::string> all;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    all.emplace_back(*entry);
+  }
+  return all;
 }
 
 // Who gets the token.
@@ -40,6 +50,7 @@ Engine::Engine(Settings settings, nlohmann::json effective, std::string output_d
     : settings_(std::move(settings)),
       effective_(std::move(effective)),
       output_dir_(std::move(output_dir)),
+      environment_(process_environment()),
       spool_(std::move(spool)),
       http_(make_http(settings_, &log_)),
       connection_(*http_, make_retry(settings_, &log_), std::move(token)),
@@ -156,6 +167,7 @@ Status Engine::run(RunningJob& job) {
                            &files_,
                            &system_clock(),
                            &log_,
+                           &environment_,
                            [this](const JobRecord& record) { return jobs_.own_commits(record); },
                            [this](const JobRecord& record) { jobs_.update(record); }};
   try {

@@ -99,6 +99,8 @@ class Engine {
   const Settings settings_;
   const nlohmann::json effective_;  // every key; stored with each job
   const std::string output_dir_;
+  // As it was on the caller's thread, who may change it while lanes start programs.
+  const std::vector<std::string> environment_;
   std::string endpoint_override_;
   Log log_;
   Spool spool_;

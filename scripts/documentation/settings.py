@@ -72,6 +72,8 @@ def values_of(rule: dict[str, Any]) -> str:
         return ", ".join(f"`{json.dumps(value)}`" for value in rule["enum"])
     if "$ref" in rule or rule.get("items", {}).get("$ref"):
         return "list of suites" if "items" in rule else "list of strings"
+    if rule.get("items", {}).get("type") == "object":
+        return "list of objects"
     names = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
     text = " or ".join("list of strings" if name == "array" else name for name in names)
     if "maximum" in rule:
@@ -101,7 +103,9 @@ def plain(text: str) -> str:
 def settings_page() -> str:
     """The reference of all settings."""
     schema = json.loads(SCHEMA.read_text())
-    return HEAD + entries_of(schema["properties"], "##")
+    agent = schema["properties"]["transfer_agents"]["items"]["properties"]
+    sections = f"\n## A transfer agent\n{entries_of(agent, '###')}"
+    return HEAD + entries_of(schema["properties"], "##") + sections
 
 
 def evaluation_page() -> str:

@@ -1,6 +1,7 @@
 // The answer to an LFS batch request for two objects.
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "plugin/lfs/batch_answer.h"
 #include "tests/fuzz/fuzz.h"
@@ -32,7 +33,14 @@ void check_action(const LfsAction& action) {
 }
 
 void check_offer(const UploadOffer& offer, const LfsPointer& object) {
-  if (offer.upload) check_action(*offer.upload);
+  if (!offer.agent.empty()) {
+    HUBREV_REQUIRE(offer.agent == "xet", offer.agent);
+    HUBREV_REQUIRE(offer.upload && nlohmann::json::parse(offer.upload->json).is_object(),
+                   "an action that no agent can read");
+    HUBREV_REQUIRE(offer.upload->href.empty() && !offer.multipart, "two ways at once");
+  } else if (offer.upload) {
+    check_action(*offer.upload);
+  }
   if (offer.verify) check_action(*offer.verify);
   if (offer.error) {
     HUBREV_REQUIRE(!offer.upload && !offer.verify, offer.error->message);
@@ -57,7 +65,8 @@ HUBREV_FUZZ(input) {
   const LfsServer server{"https://hub.example/o/m.git/info/lfs",
                          {AuthScheme::kBearer, Secret("t")},
                          "refs/heads/step-1",
-                         "https://hub.example"};
+                         "https://hub.example",
+                         {"xet"}};
   const std::vector<LfsPointer> objects = {{*Sha256::from_hex(std::string(64, 'a')), 10},
                                            {*Sha256::from_hex(std::string(64, 'b')), 12ull << 30}};
   const auto offers = parse_batch_answer(input, server, objects, "uploading a", kNow);

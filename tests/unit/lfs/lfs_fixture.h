@@ -44,6 +44,7 @@ class FakeLfs {
     return respond(404, "no route " + request.url);
   }
 
+  std::string transfer = "basic";  // what each batch names
   bool wants_verify = false;
   nlohmann::json upload_extra = nlohmann::json::object();  // merged into each upload action
   std::map<std::string, std::deque<Result<HttpResponse>>> scripted;
@@ -67,7 +68,7 @@ class FakeLfs {
       }
       objects.insert(objects.begin(), one);  // not the order of the request
     }
-    return respond(200, json{{"transfer", "basic"}, {"objects", objects}}.dump());
+    return respond(200, json{{"transfer", transfer}, {"objects", objects}}.dump());
   }
 
   std::mutex mutex_;  // guards everything above

@@ -28,10 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--user", default=Settings.user, help="the one user's name (default: %(default)s)")
     add("--url-lifetime", type=int, default=Settings.url_lifetime, metavar="SECONDS",
         help="how long a pre-signed URL is valid (default: %(default)s)")  # fmt: skip
+    add("--single-put-limit", type=int, default=Settings.single_put_limit, metavar="BYTES",
+        help="larger LFS objects are refused in one PUT (default: %(default)s)")  # fmt: skip
     add("--multipart-threshold", type=int, default=Settings.multipart_threshold, metavar="BYTES",
         help="larger LFS objects go in parts if the client can (default: %(default)s)")  # fmt: skip
     add("--part-size", type=int, default=Settings.part_size, metavar="BYTES",
         help="size of those parts (default: %(default)s)")  # fmt: skip
+    add("--multipart-agent", metavar="NAME",
+        help="custom transfer by which all objects go in parts if a client has it")  # fmt: skip
     add("--max-object-bytes", type=int, default=Settings.max_object_bytes, metavar="BYTES",
         help="largest file that may be stored (default: %(default)s)")  # fmt: skip
     add("--max-push-bytes", type=int, default=Settings.max_push_bytes, metavar="BYTES",

@@ -15,7 +15,6 @@ from .hub import Hub, identity, parameter, read_json
 from .objects import WrongContentError, is_oid
 from .presign import Verdict
 from .repos import Repository
-from .settings import S3_SINGLE_PUT_LIMIT
 
 MAX_BATCH_OBJECTS = 256
 """huggingface_hub sends up to 256 objects in one batch; git-lfs and others at most 100."""
@@ -31,6 +30,7 @@ class Lfs:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self._agent = hub.settings.multipart_agent
 
     def routes(self) -> list[Route]:
         lfs = "/{namespace}/{name}/info/lfs"
@@ -53,14 +53,18 @@ class Lfs:
             raise HubError(413, f"At most {MAX_BATCH_OBJECTS} objects are accepted in one batch")
         if body.get("hash_algo", "sha256") not in _SHA256_NAMES:
             raise HubError(409, "The only hash algorithm of this server is sha256")
-        multipart = "multipart" in (body.get("transfers") or ["basic"])
+        transfers = body.get("transfers") or ["basic"]
+        agent = None
         if operation == "upload":
             require_write(identity(request))
-        batch = _Batch(self._hub, request, repository, multipart)
+            agent = next((name for name in transfers if name == self._agent), None)
+        threshold = 0 if agent else self._hub.settings.multipart_threshold
+        takes_parts = agent is not None or "multipart" in transfers
+        batch = _Batch(self._hub, request, repository, threshold if takes_parts else None)
         answer = batch.upload if operation == "upload" else batch.download
         answered = await run_in_threadpool(lambda: [answer(item) for item in objects])
         # git-lfs refuses an adapter that it did not offer, and every part of an answer shares one.
-        transfer = "multipart" if batch.has_multipart else "basic"
+        transfer = agent or ("multipart" if batch.has_multipart else "basic")
         return JSONResponse(
             {"transfer": transfer, "hash_algo": "sha256", "objects": answered},
             media_type=LFS_MEDIA_TYPE,
@@ -107,13 +111,15 @@ class Lfs:
 
 
 class _Batch:
-    """Answers the objects of one batch request."""
+    """Answers the objects of one batch request; those above `threshold`, if any, go in parts."""
 
-    def __init__(self, hub: Hub, request: Request, repository: Repository, multipart: bool) -> None:
+    def __init__(
+        self, hub: Hub, request: Request, repository: Repository, threshold: int | None
+    ) -> None:
         self._hub = hub
         self._request = request
         self._repository = repository
-        self._multipart = multipart
+        self._threshold = threshold
         self.has_multipart = False
 
     def upload(self, item: object) -> dict[str, Any]:
@@ -125,10 +131,10 @@ class _Batch:
         if size > self._hub.settings.max_object_bytes:
             limit = self._hub.settings.max_object_bytes
             return _refused(item, 413, f"This server stores no file above {limit} bytes")
-        if self._multipart and size > self._hub.settings.multipart_threshold:
+        if self._threshold is not None and size > self._threshold:
             upload = self._multipart_action(oid, size)
             self.has_multipart = True
-        elif size > S3_SINGLE_PUT_LIMIT:
+        elif size > self._hub.settings.single_put_limit:
             return _refused(item, 422, _TOO_LARGE)
         else:
             path = f"/{self._repository.id}/objects/{oid}/{size}"

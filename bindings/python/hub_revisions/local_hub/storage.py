@@ -18,7 +18,6 @@ from .errors import HubError, handle_client_gone, handle_hub_error
 from .hub import Hub, parameter
 from .objects import BUFFER, Sink, WrongContentError
 from .presign import Verdict
-from .settings import S3_SINGLE_PUT_LIMIT
 from .xet import XetStorage
 
 
@@ -114,7 +113,7 @@ class Storage:
             )
         if int(sent) > self._hub.settings.max_object_bytes:
             raise _StorageError(413, "EntityTooLarge", "This server stores no file of that size")
-        if int(sent) > S3_SINGLE_PUT_LIMIT:
+        if int(sent) > self._hub.settings.single_put_limit:
             raise _StorageError(
                 400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"
             )
