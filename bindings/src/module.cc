@@ -9,6 +9,7 @@
 #include <string>
 
 #include "bindings/src/errors.h"
+#include "bindings/src/fetch.h"
 #include "bindings/src/interruptible.h"
 #include "bindings/src/json_text.h"
 #include "bindings/src/prune.h"
@@ -90,6 +91,7 @@ PYBIND11_MODULE(_core, module) {
   define_repository(module);
   define_prune(module);
   define_yaml(module);
+  define_fetch(module);
   module.def("settings_schema", [] { return std::string(settings_schema()); });
   module.def("default_settings", [] { return dump(default_settings()); });
   module.def(

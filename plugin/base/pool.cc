@@ -113,4 +113,29 @@ std::vector<Status> ThreadPool::run_all(std::vector<std::function<Status()>> tas
   return std::move(batch->results);
 }
 
+Status ThreadPool::run_until_error(std::vector<std::function<Status(const std::stop_token&)>> tasks,
+                                   const std::stop_token& stop) {
+  std::stop_source source;
+  const std::stop_callback follow_caller(stop, [&] { source.request_stop(); });
+  const std::stop_token token = source.get_token();
+  std::vector<std::function<Status()>> stoppable;
+  stoppable.reserve(tasks.size());
+  for (auto& task : tasks) {
+    stoppable.emplace_back([&]() -> Status {
+      if (token.stop_requested()) return make_error(ErrorKind::kCancelled, "cancelled");
+      Status status = task(token);
+      if (!status.ok()) source.request_stop();
+      return status;
+    });
+  }
+  // Tasks that were stopped because of another's error are cancelled; that error is the reason.
+  Status outcome;
+  for (Status& result : run_all(std::move(stoppable), token)) {
+    if (result.ok()) continue;
+    if (outcome.ok() || outcome.error().kind == ErrorKind::kCancelled) outcome = std::move(result);
+    if (outcome.error().kind != ErrorKind::kCancelled) break;
+  }
+  return outcome;
+}
+
 }  // namespace hubrev

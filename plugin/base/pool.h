@@ -36,6 +36,10 @@ class ThreadPool {
   // threads (it would wait for itself). An exception in a task becomes kInternal.
   std::vector<Status> run_all(std::vector<std::function<Status()>> tasks,
                               const std::stop_token& stop);
+  // run_all() where the first error stops the others, and is the outcome: their token is requested
+  // then, too.
+  Status run_until_error(std::vector<std::function<Status(const std::stop_token&)>> tasks,
+                         const std::stop_token& stop);
 
  private:
   struct Impl;

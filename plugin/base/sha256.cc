@@ -1,8 +1,12 @@
 #include "plugin/base/sha256.h"
 
 #include <openssl/evp.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <new>
+#include <string>
+#include <vector>
 
 namespace hubrev {
 
@@ -38,6 +42,23 @@ Sha256 sha256(std::string_view bytes) {
   Sha256Hasher hasher;
   hasher.update(bytes);
   return hasher.finish();
+}
+
+Result<std::uint64_t> hash_rest(int fd, Sha256Hasher& hasher, std::string_view path,
+                                const std::stop_token& stop) {
+  constexpr std::size_t kBuffer = 256 << 10;  // bytes; fits a core's cache beside the rest
+  std::vector<char> buffer(kBuffer);
+  std::uint64_t total = 0;
+  for (;;) {
+    if (stop.stop_requested()) return make_error(ErrorKind::kCancelled, "cancelled");
+    const ssize_t got = ::read(fd, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return errno_error(errno, "cannot read " + std::string(path));
+    if (got == 0) return total;
+    const auto bytes = static_cast<std::size_t>(got);
+    hasher.update({buffer.data(), bytes});
+    total += bytes;
+  }
 }
 
 }  // namespace hubrev

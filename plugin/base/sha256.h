@@ -1,9 +1,12 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <string_view>
 
 #include "plugin/base/ids.h"
+#include "plugin/base/result.h"
 
 namespace hubrev {
 
@@ -26,5 +29,10 @@ class Sha256Hasher {
 };
 
 Sha256 sha256(std::string_view bytes);
+
+// Feeds what an open file still has to the hasher; how many bytes that were. kCancelled when
+// stopped; `path` names it in errors.
+Result<std::uint64_t> hash_rest(int fd, Sha256Hasher& hasher, std::string_view path,
+                                const std::stop_token& stop);
 
 }  // namespace hubrev

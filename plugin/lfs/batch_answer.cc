@@ -58,7 +58,7 @@ Result<std::string> usable_url(std::string url, const LfsServer& server, std::st
   }
   const bool is_http = url.starts_with("https://") || url.starts_with("http://");
   if (!is_http || has_control(url) || url.find(' ') != std::string::npos) {
-    return malformed(what, "the LFS server gave no usable address to upload to");
+    return malformed(what, "the LFS server gave no usable address for an object");
   }
   return url;
 }
@@ -152,6 +152,11 @@ Result<LfsAction> parse_agents_action(const json& action, std::string_view what,
   return parsed;
 }
 
+bool is_authenticated(const json& object) {
+  const json* authenticated = find(object, "authenticated");
+  return authenticated != nullptr && *authenticated == true;
+}
+
 Result<UploadOffer> parse_offer(const json& object, const std::string& agent,
                                 const LfsServer& server, std::uint64_t size, std::string_view what,
                                 std::int64_t now_ms) {
@@ -163,8 +168,7 @@ Result<UploadOffer> parse_offer(const json& object, const std::string& agent,
   const json* actions = find(object, "actions");
   const json* upload = actions == nullptr ? nullptr : find(*actions, "upload");
   if (upload == nullptr) return offer;
-  const json* authenticated = find(object, "authenticated");
-  offer.authenticated = authenticated != nullptr && *authenticated == true;
+  offer.authenticated = is_authenticated(object);
   if (!agent.empty()) {
     offer.agent = agent;
     HUBREV_TRY(offer.upload, parse_agents_action(*upload, what, now_ms));
@@ -180,17 +184,34 @@ Result<UploadOffer> parse_offer(const json& object, const std::string& agent,
   return offer;
 }
 
-bool is_offered(const std::string& transfer, const LfsServer& server) {
-  return std::find(server.agents.begin(), server.agents.end(), transfer) != server.agents.end();
+bool is_offered(const std::string& transfer, const std::vector<std::string>& agents) {
+  return std::find(agents.begin(), agents.end(), transfer) != agents.end();
 }
 
-Status check_preamble(const json& answer, const LfsServer& server, std::string_view what) {
+Result<DownloadOffer> parse_download(const json& object, const LfsServer& server,
+                                     std::string_view what, std::int64_t now_ms) {
+  DownloadOffer offer;
+  if (const json* error = find(object, "error")) {
+    offer.error = object_error(*error);
+    return offer;
+  }
+  const json* actions = find(object, "actions");
+  const json* download = actions == nullptr ? nullptr : find(*actions, "download");
+  if (download == nullptr) return offer;
+  offer.authenticated = is_authenticated(object);
+  HUBREV_TRY(offer.download, parse_action(*download, server, what, now_ms));
+  return offer;
+}
+
+// `agents`: the transfers that were offered beside our own.
+Status check_preamble(const json& answer, const std::vector<std::string>& agents,
+                      std::string_view what) {
   if (!answer.is_object() || find(answer, "objects") == nullptr || !answer["objects"].is_array()) {
     return malformed(what, "the answer is not one of an LFS server");
   }
   const std::string transfer = text_of(answer, "transfer");
   const bool is_ours = transfer.empty() || transfer == "basic" || transfer == "multipart";
-  if (!is_ours && !is_offered(transfer, server)) {
+  if (!is_ours && !is_offered(transfer, agents)) {
     return malformed(what,
                      "the LFS server wants the transfer \"" + shown_text(transfer, kLongestName) +
                          "\", which was not offered: basic and multipart are spoken, others by "
@@ -205,40 +226,86 @@ Status check_preamble(const json& answer, const LfsServer& server, std::string_v
   return {};
 }
 
+// What the answer says about each object, in their order.
+Result<std::vector<const json*>> in_order(const json& answer,
+                                          const std::vector<LfsPointer>& objects,
+                                          std::string_view what) {
+  std::map<Sha256, const json*> by_oid;
+  for (const json& object : answer["objects"]) {
+    if (const auto oid = Sha256::from_hex(text_of(object, "oid"))) by_oid.emplace(*oid, &object);
+  }
+  std::vector<const json*> ordered;
+  for (const LfsPointer& object : objects) {
+    const auto found = by_oid.find(object.oid);
+    if (found == by_oid.end()) {
+      return malformed(what, "the LFS server's answer leaves out the object " + object.oid.hex());
+    }
+    ordered.push_back(found->second);
+  }
+  return ordered;
+}
+
+json described(const std::vector<LfsPointer>& objects) {
+  json all = json::array();
+  for (const LfsPointer& object : objects) {
+    all.push_back({{"oid", object.oid.hex()}, {"size", object.size}});
+  }
+  return all;
+}
+
+std::string text(const json& body) {
+  return body.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 }  // namespace
 
 std::string batch_request_body(const LfsServer& server, const std::vector<LfsPointer>& objects) {
-  json body = {{"operation", "upload"},
-               {"transfers", server.agents},
+  json transfers = server.agents;
+  for (const char* own : {"basic", "multipart"}) transfers.push_back(own);
+  return text({{"operation", "upload"},
+               {"transfers", std::move(transfers)},
                {"hash_algo", "sha256"},
                {"ref", {{"name", server.ref}}},
-               {"objects", json::array()}};
-  for (const char* own : {"basic", "multipart"}) body["transfers"].push_back(own);
-  for (const LfsPointer& object : objects) {
-    body["objects"].push_back({{"oid", object.oid.hex()}, {"size", object.size}});
-  }
-  return body.dump(-1, ' ', false, json::error_handler_t::replace);
+               {"objects", described(objects)}});
 }
 
 Result<std::vector<UploadOffer>> parse_batch_answer(std::string_view body, const LfsServer& server,
                                                     const std::vector<LfsPointer>& objects,
                                                     std::string_view what, std::int64_t now_ms) {
   const json answer = parse_json(body);
-  HUBREV_CHECK(check_preamble(answer, server, what));
+  HUBREV_CHECK(check_preamble(answer, server.agents, what));
   const std::string transfer = text_of(answer, "transfer");
-  const std::string agent = is_offered(transfer, server) ? transfer : "";
-  std::map<Sha256, const json*> by_oid;
-  for (const json& object : answer["objects"]) {
-    if (const auto oid = Sha256::from_hex(text_of(object, "oid"))) by_oid.emplace(*oid, &object);
-  }
+  const std::string agent = is_offered(transfer, server.agents) ? transfer : "";
+  HUBREV_TRY(const std::vector<const json*> ordered, in_order(answer, objects, what));
   std::vector<UploadOffer> offers;
-  for (const LfsPointer& object : objects) {
-    const auto found = by_oid.find(object.oid);
-    if (found == by_oid.end()) {
-      return malformed(what, "the LFS server's answer leaves out the object " + object.oid.hex());
-    }
+  for (std::size_t i = 0; i < objects.size(); ++i) {
     HUBREV_TRY(UploadOffer offer,
-               parse_offer(*found->second, agent, server, object.size, what, now_ms));
+               parse_offer(*ordered[i], agent, server, objects[i].size, what, now_ms));
+    offers.push_back(std::move(offer));
+  }
+  return offers;
+}
+
+std::string download_request_body(const LfsServer& server, const std::vector<LfsPointer>& objects) {
+  json body = {{"operation", "download"},
+               {"transfers", json::array({"basic"})},
+               {"hash_algo", "sha256"},
+               {"objects", described(objects)}};
+  if (!server.ref.empty()) body["ref"]["name"] = server.ref;
+  return text(body);
+}
+
+Result<std::vector<DownloadOffer>> parse_download_answer(std::string_view body,
+                                                         const LfsServer& server,
+                                                         const std::vector<LfsPointer>& objects,
+                                                         std::string_view what,
+                                                         std::int64_t now_ms) {
+  const json answer = parse_json(body);
+  HUBREV_CHECK(check_preamble(answer, {}, what));
+  HUBREV_TRY(const std::vector<const json*> ordered, in_order(answer, objects, what));
+  std::vector<DownloadOffer> offers;
+  for (const json* object : ordered) {
+    HUBREV_TRY(DownloadOffer offer, parse_download(*object, server, what, now_ms));
     offers.push_back(std::move(offer));
   }
   return offers;

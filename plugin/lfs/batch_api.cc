@@ -70,6 +70,17 @@ Result<std::vector<UploadOffer>> request_uploads(HttpClient& http, const LfsServ
   return parse_batch_answer(response->body, server, objects, what, now_ms);
 }
 
+Result<std::vector<DownloadOffer>> request_downloads(HttpClient& http, const LfsServer& server,
+                                                     const std::vector<LfsPointer>& objects,
+                                                     std::string_view what, std::int64_t now_ms,
+                                                     const std::stop_token& stop) {
+  HttpRequest request =
+      json_request(server.url + "/objects/batch", {}, download_request_body(server, objects));
+  if (!server.credential.token.empty()) request.credential = server.credential;
+  HUBREV_TRY(const HttpResponse response, send_expecting_success(http, request, what, stop));
+  return parse_download_answer(response.body, server, objects, what, now_ms);
+}
+
 Status verify_upload(HttpClient& http, const LfsServer& server, const LfsAction& action,
                      const LfsPointer& object, std::string_view what, const std::stop_token& stop) {
   const json body = {{"oid", object.oid.hex()}, {"size", object.size}};

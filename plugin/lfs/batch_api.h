@@ -1,5 +1,6 @@
 #pragma once
-// The LFS batch API: asking a server where to upload objects, and telling it to verify one.
+// The LFS batch API: asking a server where to upload objects or where they can be had, and telling
+// it to verify one.
 // JSON in, values out; no bytes of objects pass here.
 // Source: git-lfs docs/api/batch.md and basic-transfers.md; the multipart form is the Hub's, as
 // huggingface_hub's lfs.py speaks it.
@@ -63,6 +64,19 @@ Result<std::vector<UploadOffer>> request_uploads(HttpClient& http, const LfsServ
                                                  const std::vector<LfsPointer>& objects,
                                                  std::string_view what, std::int64_t now_ms,
                                                  const std::stop_token& stop);
+
+// Where one object can be had. Without `download` and `error`, the server does not say.
+struct DownloadOffer {
+  std::optional<LfsAction> download;
+  bool authenticated = false;  // as in UploadOffer
+  std::optional<Error> error;  // as in UploadOffer
+};
+
+// As request_uploads().
+Result<std::vector<DownloadOffer>> request_downloads(HttpClient& http, const LfsServer& server,
+                                                     const std::vector<LfsPointer>& objects,
+                                                     std::string_view what, std::int64_t now_ms,
+                                                     const std::stop_token& stop);
 
 // One request, no retry.
 Status verify_upload(HttpClient& http, const LfsServer& server, const LfsAction& action,

@@ -92,6 +92,15 @@ Result<CurlList> make_headers(const HttpRequest& request) {
   return list;
 }
 
+// What the request carried for the host that it was meant for.
+void leave_behind(HttpRequest& request) {
+  request.credential.reset();
+  std::erase_if(request.headers, [](const auto& header) {
+    return !equal_ignoring_case(header.first, "range") &&
+           !equal_ignoring_case(header.first, "accept-encoding");
+  });
+}
+
 // The answer without what the request had to prove itself with: its own credential, and what a
 // server handed out for it, which mostly is what that server was sent before.
 void blank_credentials(HttpResponse& response, const HttpRequest& request) {
@@ -119,12 +128,23 @@ class CurlClient final : public HttpClient {
       HUBREV_TRY(HttpResponse response, exchange(current, stop));
       blank_credentials(response, request);
       if (!is_redirect(response.status)) return response;
-      HUBREV_TRY(current.url, redirect_target(current.url, response.header("location")));
+      HUBREV_CHECK(follow(current, response.header("location")));
     }
     return make_error(ErrorKind::kRejected, "too many redirects from " + display_url(request.url));
   }
 
  private:
+  static Status follow(HttpRequest& request, std::string_view location) {
+    auto own = redirect_target(request.url, location);
+    if (!own.ok() && request.redirects == Redirects::kAnyHost) {
+      HUBREV_TRY(request.url, foreign_redirect_target(request.url, location));
+      leave_behind(request);
+      return {};
+    }
+    HUBREV_TRY(request.url, std::move(own));
+    return {};
+  }
+
   Result<HttpResponse> exchange(const HttpRequest& request, const std::stop_token& stop) {
     HUBREV_TRY(const CurlList headers, make_headers(request));
     std::unique_ptr<CurlChannel> channel = take_channel();
@@ -142,7 +162,11 @@ class CurlClient final : public HttpClient {
     curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(h, CURLOPT_USERAGENT, settings_.user_agent.c_str());
-    curl_easy_setopt(h, CURLOPT_ACCEPT_ENCODING, "");
+    if (request.sink) {
+      curl_easy_setopt(h, CURLOPT_BUFFERSIZE, 512L << 10);
+    } else {
+      curl_easy_setopt(h, CURLOPT_ACCEPT_ENCODING, "");
+    }
     curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS,
                      static_cast<long>(settings_.connect_timeout.count()));
     curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <string>
 #include <utility>
 
@@ -16,6 +17,14 @@ std::string_view trimmed(std::string_view text) {
   while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
   while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
   return text;
+}
+
+// Of "HTTP/1.1 206 Partial Content"; 0 when there is none.
+int status_of(std::string_view line) {
+  int status = 0;
+  line.remove_prefix(std::min(line.find(' '), line.size() - 1) + 1);
+  std::from_chars(line.data(), line.data() + line.size(), status);
+  return status;
 }
 
 }  // namespace
@@ -47,6 +56,12 @@ void CurlExchange::resume(CURL* handle) {
 }
 
 std::size_t CurlExchange::take_body(std::string_view bytes) {
+  if (request_.sink && response_.status >= 200 && response_.status <= 299) {
+    Status taken = request_.sink(response_, bytes);
+    if (taken.ok()) return bytes.size();
+    failure_ = std::move(taken).error();
+    return 0;
+  }
   if (response_.body.size() + bytes.size() > request_.max_response_bytes) {
     failure_ = make_error(ErrorKind::kRejected, "the answer is larger than expected");
     return 0;
@@ -63,6 +78,7 @@ std::size_t CurlExchange::take_header(std::string_view line) {
   }
   if (line.starts_with("HTTP/")) {
     response_.headers.clear();  // an interim answer (100 Continue) came before
+    response_.status = status_of(line);
     head_complete_ = false;
     return line.size();
   }

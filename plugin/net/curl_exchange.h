@@ -38,7 +38,7 @@ class CurlExchange {
   const char* detail() const { return detail_.data(); }
   // Whether the last answer that began came with all of its head.
   bool head_complete() const { return head_complete_; }
-  // The answer as far as it has come; its status is left to the caller.
+  // The answer as far as it has come.
   HttpResponse& response() { return response_; }
 
  private:

@@ -56,6 +56,25 @@ CurlUrl parse(const std::string& text, unsigned flags = 0) {
   return url;
 }
 
+struct Redirect {
+  Origin from;
+  Origin to;
+  std::string url;  // without user and password
+};
+
+Result<Redirect> parse_redirect(const std::string& from, std::string_view location) {
+  const CurlUrl url = parse(from);
+  if (!url) return make_error(ErrorKind::kConfig, "'" + display_url(from) + "' is not a URL");
+  const Origin own = origin_of(url.get());
+  const std::string to(location);
+  if (to.empty() || curl_url_set(url.get(), CURLUPART_URL, to.c_str(), 0) != CURLUE_OK) {
+    return make_error(ErrorKind::kRejected, display_url(from) + " redirects to nowhere");
+  }
+  curl_url_set(url.get(), CURLUPART_USER, nullptr, 0);
+  curl_url_set(url.get(), CURLUPART_PASSWORD, nullptr, 0);
+  return Redirect{own, origin_of(url.get()), part(url.get(), CURLUPART_URL)};
+}
+
 }  // namespace
 
 bool is_this_machine(const std::string& url) {
@@ -84,21 +103,22 @@ Status check_destination(const HttpRequest& request, bool allow_http) {
 }
 
 Result<std::string> redirect_target(const std::string& from, std::string_view location) {
-  const CurlUrl url = parse(from);
-  if (!url) return make_error(ErrorKind::kConfig, "'" + display_url(from) + "' is not a URL");
-  const Origin own = origin_of(url.get());
-  const std::string to(location);
-  const bool usable =
-      !to.empty() && curl_url_set(url.get(), CURLUPART_URL, to.c_str(), 0) == CURLUE_OK;
-  if (usable && origin_of(url.get()) == own) {
-    curl_url_set(url.get(), CURLUPART_USER, nullptr, 0);
-    curl_url_set(url.get(), CURLUPART_PASSWORD, nullptr, 0);
-    return part(url.get(), CURLUPART_URL);
-  }
-  return make_error(ErrorKind::kRejected,
-                    display_url(from) + " redirects to " +
-                        (usable ? display_url(part(url.get(), CURLUPART_URL)) : "nowhere") +
-                        ", another host; set the endpoint to it if you trust it");
+  HUBREV_TRY(const Redirect redirect, parse_redirect(from, location));
+  if (redirect.from == redirect.to) return redirect.url;
+  return make_error(ErrorKind::kRejected, display_url(from) + " redirects to " +
+                                              display_url(redirect.url) +
+                                              ", another host; set the endpoint to it if you trust "
+                                              "it");
+}
+
+Result<std::string> foreign_redirect_target(const std::string& from, std::string_view location) {
+  HUBREV_TRY(const Redirect redirect, parse_redirect(from, location));
+  const bool web = redirect.to.scheme == "https" ||
+                   (redirect.to.scheme == "http" && redirect.from.scheme == "http");
+  if (web) return redirect.url;
+  return make_error(
+      ErrorKind::kRejected,
+      display_url(from) + " redirects to " + display_url(redirect.url) + ", which is not https://");
 }
 
 }  // namespace hubrev

@@ -21,4 +21,8 @@ Status check_destination(const HttpRequest& request, bool allow_http);
 // repository redirects within its host. kRejected when scheme, host or port differ.
 Result<std::string> redirect_target(const std::string& from, std::string_view location);
 
+// The same for a request that leaves its credential behind: any host, but kRejected for http://
+// after https://.
+Result<std::string> foreign_redirect_target(const std::string& from, std::string_view location);
+
 }  // namespace hubrev

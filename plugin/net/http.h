@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -36,6 +37,26 @@ struct Credential {
   std::string username = "hf_user";  // of kBasic
 };
 
+struct HttpResponse {
+  int status = 0;
+  HttpHeaders headers;  // names in lower case
+  std::string body;
+  // The value of the first header of that (lower-case) name; "" when absent.
+  std::string_view header(std::string_view name) const;
+};
+
+// Takes the pieces of a body as they come, on the thread of send(). An Error ends the exchange and
+// is its outcome.
+using BodySink = std::function<Status(const HttpResponse& head, std::string_view bytes)>;
+
+// Which redirects are followed.
+enum class Redirects {
+  kOwnHost,  // with credential and headers; any other is an error (rejected)
+  // Elsewhere, too, but with neither credential nor headers, other than Range and Accept-Encoding:
+  // what one host dictated is not for another. Never from https:// to http://.
+  kAnyHost,
+};
+
 struct HttpRequest {
   std::string method = "GET";
   std::string url;
@@ -45,21 +66,17 @@ struct HttpRequest {
   // Longest answer body kept in memory; a longer one is an error (rejected).
   std::uint64_t max_response_bytes = 16ull << 20;
   std::atomic<std::uint64_t>* sent = nullptr;  // counts body bytes put on the wire; may be null
-};
-
-struct HttpResponse {
-  int status = 0;
-  HttpHeaders headers;  // names in lower case
-  std::string body;
-  // The value of the first header of that (lower-case) name; "" when absent.
-  std::string_view header(std::string_view name) const;
+  // Where the body of a 2xx answer goes instead of HttpResponse::body, however long it is. May be
+  // empty.
+  BodySink sink;
+  Redirects redirects = Redirects::kOwnHost;
 };
 
 class HttpClient {
  public:
   virtual ~HttpClient() = default;
   // Blocks until the whole answer is here. Any status is a success of this call; an Error means
-  // there was no answer (network, timeout, cancelled). Follows redirects on the same host only.
+  // there was no answer (network, timeout, cancelled). Follows redirects as the request says.
   // Thread-safe. Does not retry.
   virtual Result<HttpResponse> send(const HttpRequest& request, const std::stop_token& stop) = 0;
 };

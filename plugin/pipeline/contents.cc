@@ -68,15 +68,6 @@ Result<std::map<std::string, std::string>> read_records(Repository& repository,
   return records;
 }
 
-// A full ref name, or the id of a commit that a ref stands for.
-std::optional<RemoteRef> find_revision(const std::vector<RemoteRef>& refs,
-                                       const std::string& revision) {
-  const auto at = std::find_if(refs.begin(), refs.end(), [&](const RemoteRef& ref) {
-    return ref.name == branch_ref(revision) || ref.id.hex() == revision;
-  });
-  return at == refs.end() ? std::nullopt : std::optional(*at);
-}
-
 }  // namespace
 
 Result<RepositoryContents> read_contents(Connection& connection, const Settings& settings,
@@ -121,16 +112,7 @@ Result<std::map<std::string, std::string>> read_files(Connection& connection,
   HUBREV_TRY(const Target target, connection.locate(settings, "", stop));
   HUBREV_TRY(ScratchRepository scratch, ScratchRepository::create());
   Repository& repository = scratch.repository();
-  const Remote remote = remote_of(connection, target);
-  HUBREV_TRY(const std::vector<RemoteRef> refs, list_refs(repository, remote, stop));
-  const std::optional<RemoteRef> ref = find_revision(refs, revision);
-  if (!ref) {
-    return make_error(ErrorKind::kNotFound, "repository " + target.repo_id + " has no revision '" +
-                                                revision + "'; 'hub-revisions list " +
-                                                target.repo_id + "' shows those it has");
-  }
-  HUBREV_CHECK(fetch(repository, remote, {ref->name}, stop));
-  HUBREV_TRY(const GitId commit, peel_to_commit(repository, ref->id));
+  HUBREV_TRY(const GitId commit, fetch_commit(repository, connection, target, revision, stop));
   HUBREV_TRY(const CommitInfo info, read_commit(repository, commit));
   std::map<std::string, std::string> texts;
   for (const TreeFile& file : info.files) {

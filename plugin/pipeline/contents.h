@@ -48,9 +48,8 @@ struct RepositoryContents {
 Result<RepositoryContents> read_contents(Connection& connection, const Settings& settings,
                                          const std::stop_token& stop);
 
-// Text files of one revision (a branch, or a commit that a branch or tag has), by path; those that
-// it does not have, or only as LFS objects, are left out. kNotFound without such a revision.
-// Blocks.
+// Text files of one revision (as fetch_commit() finds it), by path; those that it does not have, or
+// only as LFS objects, are left out. Blocks.
 Result<std::map<std::string, std::string>> read_files(Connection& connection,
                                                       const Settings& settings,
                                                       const std::string& revision,

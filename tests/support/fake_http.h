@@ -5,6 +5,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "plugin/net/http.h"
@@ -37,7 +38,12 @@ class FakeHttp final : public HttpClient {
       const std::lock_guard lock(mutex_);
       seen_.push_back(seen);
     }
-    return handler_(seen);
+    auto answer = handler_(seen);
+    const bool success = answer.ok() && answer->status >= 200 && answer->status <= 299;
+    if (!request.sink || !success) return answer;
+    const std::string body = std::exchange(answer->body, "");
+    if (!body.empty()) HUBREV_CHECK(request.sink(*answer, body));
+    return answer;
   }
 
   std::vector<SeenRequest> seen() const {

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from ._native import JobRecord, Promotion, Revision
     from .callback import HubRevisionCallback
+    from .fetch import resume_from
     from .publish import Published, save_and_publish
     from .pusher import RevisionPusher
     from .repository import Repository
@@ -36,6 +37,7 @@ _HOMES = {
     ),
     "_native": ("JobRecord", "Promotion", "Revision"),
     "callback": ("HubRevisionCallback",),
+    "fetch": ("resume_from",),
     "publish": ("Published", "save_and_publish"),
     "pusher": ("RevisionPusher",),
     "repository": ("Repository",),
@@ -60,6 +62,7 @@ __all__ = [
     "best_revision",
     "list_revisions",
     "promote",
+    "resume_from",
     "save_and_publish",
 ]
 

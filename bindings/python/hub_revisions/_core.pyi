@@ -111,6 +111,32 @@ def read_yaml(text: str) -> str:
 def write_yaml(value: str) -> str:
     """The JSON text of a list or an object that is not empty, as YAML in block style."""
 
+@final
+class Fetch:
+    """A revision on its way into a folder, on threads of its own."""
+
+    def __init__(self, settings: str, token: str, revision: str, folder: str) -> None:
+        """Begin. `revision` is a branch, a tag or a whole commit id; `folder` is absolute."""
+
+    def wait(self, timeout: float) -> bool:
+        """Block until it has ended; False when `timeout` seconds passed first.
+
+        Ctrl-C raises KeyboardInterrupt within 100 ms.
+        """
+
+    def cancel(self) -> None:
+        """Stop it where it is, and block until it has; another one goes on from there."""
+
+    def progress(self) -> str:
+        """JSON object: bytes_total, bytes_here, bytes_received, last_error ("" for none)."""
+
+    def outcome(self) -> str:
+        """Block until it has ended, and raise what ended it; may be called once.
+
+        JSON object: repo_id (full), commit, published_as ("" if it is not one of ours), step (or
+        null), files (array of {path, size}), changed (false if the folder had all of it already).
+        """
+
 def doctor(settings: str, token: str, output_dir: str) -> str:
     """JSON array of {check, ok, detail}: endpoint, token, write access, spool, free space."""
 

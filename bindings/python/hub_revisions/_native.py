@@ -183,6 +183,36 @@ class Promotion:
 
 
 @dataclass(frozen=True)
+class Fetched:
+    """A revision that was brought back: `directory` has its `files`, with their sizes in bytes.
+
+    `published_as` is the name that hub-revisions published it under, empty for a commit of somebody
+    else; only with one can the step be known. `changed` is false if all was there before.
+    """
+
+    repo_id: str
+    commit: str
+    published_as: str
+    step: int | None
+    directory: str
+    files: Mapping[str, int]
+    changed: bool
+
+
+@dataclass(frozen=True)
+class FetchProgress:
+    """How far a fetch is, in bytes of its LFS objects.
+
+    `bytes_here` are on this disk; `bytes_received` counts what came twice, twice.
+    """
+
+    bytes_total: int
+    bytes_here: int
+    bytes_received: int
+    last_error: str
+
+
+@dataclass(frozen=True)
 class Contents:
     """What a repository holds, by one look at all its branches and tags.
 
@@ -254,6 +284,18 @@ def decode_promotion(text: str) -> Promotion:
 def decode_promotions(text: str) -> list[Promotion]:
     """The outcome from `_core.move_pointers`."""
     return [Promotion(**item) for item in json.loads(text)]
+
+
+def decode_fetched(text: str, directory: str) -> Fetched:
+    """The outcome of a `_core.Fetch` into `directory`."""
+    item = json.loads(text)
+    files = {file["path"]: file["size"] for file in item.pop("files")}
+    return Fetched(**item, directory=directory, files=files)
+
+
+def decode_fetch_progress(text: str) -> FetchProgress:
+    """The progress of a `_core.Fetch`."""
+    return FetchProgress(**json.loads(text))
 
 
 def decode_checks(text: str) -> list[Check]:

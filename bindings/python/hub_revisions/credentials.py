@@ -56,6 +56,11 @@ def token_path(environment: Mapping[str, str] = os.environ) -> Path:
     explicit = environment.get("HF_TOKEN_PATH")
     if explicit:
         return Path(os.path.expandvars(explicit)).expanduser()
+    return hf_home(environment) / "token"
+
+
+def hf_home(environment: Mapping[str, str] = os.environ) -> Path:
+    """The folder in which the Hugging Face libraries keep their things."""
     cache = environment.get("XDG_CACHE_HOME", "~/.cache")
     home = environment.get("HF_HOME", f"{cache}/huggingface")
-    return Path(os.path.expandvars(home)).expanduser() / "token"
+    return Path(os.path.expandvars(home)).expanduser()

@@ -3,10 +3,13 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <chrono>
 #include <latch>
 #include <set>
 #include <stdexcept>
 #include <thread>
+
+#include "plugin/base/clock.h"
 
 namespace hubrev {
 namespace {
@@ -31,6 +34,42 @@ TEST(ThreadPool, RunAllAnswersInTheOrderOfTheTasks) {
       EXPECT_EQ(result.error().message, std::to_string(i));
     }
   }
+}
+
+TEST(ThreadPool, TheFirstErrorStopsTheOthers) {
+  ThreadPool pool(2, ThreadPriority::kNormal);
+  std::latch begun(2);
+  std::vector<std::function<Status(const std::stop_token&)>> tasks;
+  tasks.emplace_back([&](const std::stop_token& stop) -> Status {
+    begun.arrive_and_wait();
+    return system_clock().sleep_for(std::chrono::hours(1), stop);
+  });
+  tasks.emplace_back([&](const std::stop_token&) -> Status {
+    begun.arrive_and_wait();
+    return make_error(ErrorKind::kIo, "the reason");
+  });
+  for (int i = 0; i < 20; ++i) {
+    tasks.emplace_back([](const std::stop_token&) -> Status {
+      ADD_FAILURE() << "begun after the error";
+      return {};
+    });
+  }
+  const Status outcome = pool.run_until_error(std::move(tasks), {});
+  ASSERT_FALSE(outcome.ok());
+  EXPECT_EQ(outcome.error().message, "the reason");
+}
+
+TEST(ThreadPool, TheCallersStopStopsAll) {
+  ThreadPool pool(2, ThreadPriority::kNormal);
+  std::stop_source stop;
+  const Status outcome =
+      pool.run_until_error({[&](const std::stop_token& own) -> Status {
+                             stop.request_stop();
+                             return system_clock().sleep_for(std::chrono::hours(1), own);
+                           }},
+                           stop.get_token());
+  ASSERT_FALSE(outcome.ok());
+  EXPECT_EQ(outcome.error().kind, ErrorKind::kCancelled);
 }
 
 TEST(ThreadPool, AnExceptionBecomesInternal) {

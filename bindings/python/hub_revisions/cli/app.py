@@ -29,6 +29,7 @@ COMMANDS = {
     "list": "List a repository's revisions with their metrics.",
     "pick": "Name the best revision and say why; between equals, the earlier step.",
     "promote": "Make a branch equal to a revision, or move a tag to it; no weights are sent.",
+    "fetch": "Bring back a revision as a folder, each file checked against its SHA-256.",
     "prune": "Delete revisions that none of the --keep options keeps.",
     "report": "Write one HTML page: metrics over steps, the best revision, the pushes.",
     "eval": "Evaluate revisions that have no result yet; results go into the repository.",
