@@ -4,6 +4,7 @@
 // the kinds of lines it gets. Formats: git's Documentation/gitprotocol-http and gitprotocol-common.
 // Internal to this layer.
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,9 @@
 #include "plugin/base/result.h"
 
 namespace hubrev {
+
+// Bytes; about half a million refs.
+inline constexpr std::uint64_t kMaxAdvertisement = std::uint64_t{64} << 20;
 
 enum class GitService { kUploadPack, kReceivePack };
 

@@ -12,7 +12,6 @@
 namespace hubrev {
 namespace {
 
-constexpr std::uint64_t kMaxAdvertisement = 64ull << 20;  // about half a million refs
 // A fetched pack is in memory while libgit2 reads it. Pointers, cards and small text stay far
 // below.
 constexpr std::uint64_t kMaxPack = 512ull << 20;

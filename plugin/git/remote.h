@@ -26,6 +26,10 @@ struct Remote {
   RetryContext retry;
 };
 
+// Whether the repository is there and the credential lets one push to it: kNotFound or kAuth with
+// the remedy. Asks the server; a hook or a rule for one branch may still refuse.
+Status check_push_access(const Remote& remote, const std::stop_token& stop);
+
 struct RemoteRef {
   std::string name;  // full: "refs/heads/x"
   GitId id;

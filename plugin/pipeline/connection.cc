@@ -3,6 +3,7 @@
 #include <string_view>
 #include <utility>
 
+#include "plugin/git/remote.h"
 #include "plugin/git/repository.h"
 #include "plugin/hub/hub_client.h"
 #include "plugin/types/address.h"
@@ -96,6 +97,10 @@ Result<Target> Connection::prepare(const Settings& settings, std::string revisio
     const HubConnection hub{&http_, retry, settings.endpoint, token_};
     HUBREV_CHECK(create_repository(hub, known.repo_id, visibility_of(settings), stop));
     HUBREV_CHECK(check_write_access(hub, known.repo_id, stop));
+  }
+  if (known.provider == Provider::kGit) {
+    HUBREV_CHECK(
+        check_push_access({repository_url(there), git_credential(there), &http_, retry}, stop));
   }
   if (known.provider == Provider::kFile) {
     HUBREV_CHECK(create_bare_repository(file_url_path(repository_url(there))));

@@ -30,9 +30,9 @@ class Connection {
   Result<Target> locate(const Settings& settings, std::string revision,
                         const std::stop_token& stop);
 
-  // locate(), then creates the repository if it is not there and checks write access; a git server
-  // has no common way for either, the push will tell. Asks once per repository; a success is
-  // remembered. `retry` is retry(), or tells somebody else as well.
+  // locate(), then creates the repository if it is not there (a git server has no common way for
+  // that) and checks write access. Asks once per repository; a success is remembered. `retry` is
+  // retry(), or tells somebody else as well.
   Result<Target> prepare(const Settings& settings, std::string revision, const RetryContext& retry,
                          const std::stop_token& stop);
 

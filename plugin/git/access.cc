@@ -1,0 +1,37 @@
+#include <string>
+#include <utility>
+
+#include "plugin/git/advertisement.h"
+#include "plugin/git/remote.h"
+
+namespace hubrev {
+namespace {
+
+Error with_remedy(Error error) {
+  if (error.http_status == 401 || error.http_status == 403) {
+    error.message += "; check HF_TOKEN and 'username', and that they may write to this repository";
+  }
+  if (error.http_status == 404) {
+    error.message += "; make the repository on its server first, or check 'repo_id'";
+  }
+  return error;
+}
+
+}  // namespace
+
+// What begins every push. Servers refuse it to whoever may not push at all.
+Status check_push_access(const Remote& remote, const std::stop_token& stop) {
+  const std::string what = "asking to push to " + display_url(remote.url);
+  HttpRequest request;
+  request.url =
+      remote.url + "/info/refs?service=" + std::string(service_name(GitService::kReceivePack));
+  request.max_response_bytes = kMaxAdvertisement;
+  if (!remote.credential.token.empty()) request.credential = remote.credential;
+  auto answer = with_retry(remote.retry, stop, [&] {
+    return send_expecting_success(*remote.http, request, what, stop);
+  });
+  if (!answer.ok()) return with_remedy(std::move(answer).error());
+  return {};
+}
+
+}  // namespace hubrev
