@@ -120,7 +120,7 @@ TEST_F(LocalRemote, WritersAtTheSameTimeDoNotOverwriteEachOther) {
         }
         std::vector<GitId> parents;
         if (current) {
-          ASSERT_TRUE(fetch(scratch, remote, {"refs/heads/log"}, {}).ok());
+          ASSERT_TRUE(hubrev::fetch(scratch, remote, {"refs/heads/log"}, {}).ok());
           parents = {*current};
         }
         const std::string name = std::to_string(writer) + "-" + std::to_string(done);

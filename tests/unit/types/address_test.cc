@@ -59,7 +59,7 @@ TEST(RepositoryUrl, WhatIsNoneIsRefusedWithTheRemedy) {
       {"https://git.example/a/../pw", "must name a host and a repository"},
       {"https://git.example//pw", "must name a host and a repository"},
       {"file://models/pw.git", "by its whole path"},
-      {"file:///", "by its whole path"},
+      {"file:///", "file://"},
       {"file:///a/../pw", "by its whole path"},
       {"file:///a%2F..%2Fpw", "by its whole path"},
       {"file:///a%0Apw", "by its whole path"},
