@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from .git_server import GROUP, PASSWORD, USER, GitServer, what_is_missing
+from .configuration import GROUP, Objects
+from .git_server import PASSWORD, USER, GitServer, what_is_missing
 from .place import Place
 
 
-def _running(tmp_path_factory: pytest.TempPathFactory, objects: str) -> Iterator[GitServer]:
+def _running(tmp_path_factory: pytest.TempPathFactory, objects: Objects) -> Iterator[GitServer]:
     if missing := what_is_missing():
         pytest.skip(missing)
     with GitServer(tmp_path_factory.mktemp(objects) / "server", objects) as server:

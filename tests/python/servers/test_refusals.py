@@ -10,8 +10,9 @@ from hub_revisions import ConfigError, RevisionPusher
 from hub_revisions._native import JobRecord
 from tiny_training import write_checkpoint
 
+from .configuration import GROUP
 from .conftest import in_folder, on_server
-from .git_server import GROUP, PASSWORD, USER, GitServer
+from .git_server import PASSWORD, USER, GitServer
 
 
 def push(tmp_path: Path, **where: Any) -> JobRecord:
