@@ -16,6 +16,8 @@
 #include "bindings/src/repository.h"
 #include "bindings/src/yaml.h"
 #include "plugin/net/ca_bundle.h"
+#include "plugin/pipeline/complete.h"
+#include "plugin/snapshot/fingerprint.h"
 #include "plugin/spool/spool.h"
 #include "plugin/types/settings.h"
 #include "plugin/worker/doctor.h"
@@ -81,6 +83,17 @@ void trust_certifi() {
   }
 }
 
+std::string fingerprint_of(const std::string& directory) {
+  const auto found = released([&] { return fingerprint(directory); });
+  return found.ok() ? *found : std::string();
+}
+
+std::string incompleteness(const std::string& directory, const std::string& settings_text) {
+  const Settings settings = settings_from(settings_text);
+  const Status complete = released([&] { return check_complete(directory, settings.contents); });
+  return complete.ok() ? std::string() : complete.error().message;
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, module) {
@@ -109,6 +122,8 @@ PYBIND11_MODULE(_core, module) {
       },
       py::arg("settings"), py::arg("step"), py::arg("epoch") = py::none(), py::arg("run") = "");
   module.def("doctor", &run_doctor, py::arg("settings"), py::arg("token"), py::arg("output_dir"));
+  module.def("fingerprint", &fingerprint_of, py::arg("directory"));
+  module.def("check_complete", &incompleteness, py::arg("directory"), py::arg("settings"));
   module.def("read_spool", &spool_records, py::arg("spool_dir"));
   module.def("request_cancel", &ask_cancel, py::arg("spool_dir"), py::arg("job"));
 }

@@ -46,7 +46,7 @@ struct Holder {
 // Which locks this process holds. A POSIX lock goes away as soon as *any* descriptor of its file
 // is closed in the process, so the table is asked before the file is opened a second time.
 struct Registry {
-  std::mutex mutex;                 // guards `holders`
+  std::mutex mutex;                   // guards `holders`
   std::map<LockKey, Holder> holders;  // the entries of a parent, in a forked child, do not count
 
   const Holder* ours(const LockKey& key) const {
@@ -72,8 +72,8 @@ Holder read_holder(int file) {
 
 // Best effort: on a full disk the lock holds without a name.
 void write_holder(int file, const Holder& holder) {
-  const std::string text = holder.host + " " + std::to_string(holder.pid) +
-                           (holder.briefly ? " briefly\n" : "\n");
+  const std::string text =
+      holder.host + " " + std::to_string(holder.pid) + (holder.briefly ? " briefly\n" : "\n");
   if (::ftruncate(file, 0) == 0) (void)!::pwrite(file, text.data(), text.size(), 0);
 }
 

@@ -44,11 +44,12 @@ struct FixReport {
 };
 
 struct JobRecord {
-  std::string id;         // unique in the spool and sortable by creation
-  std::string revision;   // branch name
+  std::string id;          // unique in the spool and sortable by creation
+  std::string revision;    // branch name
   std::string directory;   // the checkpoint's absolute path when it was frozen
   std::string from_spool;  // the same, relative to the spool: other machines mount it elsewhere
-  std::optional<std::int64_t> saved_ns;  // when it was saved, by which one save is told from another
+  std::optional<std::int64_t>
+      saved_ns;  // when it was saved, by which one save is told from another
   std::optional<std::int64_t> step;
   std::optional<double> epoch;
   std::map<std::string, double> metrics;               // of this step, e.g. eval_loss

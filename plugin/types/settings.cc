@@ -284,8 +284,8 @@ Result<Settings> parse_settings(const json& partial) {
                                        {"overwrite", ExistingRevision::kOverwrite},
                                        {"suffix", ExistingRevision::kSuffix}});
   s.allow_http = all.at("allow_http");
-  s.mode = choice<Mode>(
-      all, "mode", {{"push", Mode::kPush}, {"spool", Mode::kSpool}, {"sync", Mode::kSync}});
+  s.mode = choice<Mode>(all, "mode",
+                        {{"push", Mode::kPush}, {"spool", Mode::kSpool}, {"sync", Mode::kSync}});
   s.contents = choice<Contents>(all, "contents",
                                 {{"inference", Contents::kInference}, {"full", Contents::kFull}});
   s.eos = choice<EosPolicy>(

@@ -49,9 +49,9 @@ class Engine {
  private:
   // On the caller's thread (submit.cc).
   Result<std::uint64_t> room() const;
-  Status freeze_with_room(JobRecord& record);
+  Status freeze_with_room(JobRecord& record, const std::string& fingerprint);
   bool give_way();
-  Status freeze(JobRecord& record, std::uint64_t max_copied_bytes);
+  Status freeze(JobRecord& record, const std::string& fingerprint, std::uint64_t max_copied_bytes);
   Status freeze_into(const std::string& files, const std::string& card,
                      std::uint64_t max_copied_bytes, JobRecord& record) const;
   void remember(JobRecord record, const Error& error);
@@ -118,9 +118,10 @@ class Engine {
   std::vector<std::string> unsynced_;  // submitted, and not known to be on disk
   std::set<std::string> unstored_;     // not even recorded: the disk was full
   std::mutex skipped_mutex_;           // held while skipped checkpoints are frozen or taken up
-  std::map<std::string, FileStamp> seen_;  // the watcher's; records of other processes, as last read
-  bool paced_ = false;                 // the watcher's; it has said that pushes wait
-  std::mutex close_mutex_;             // one close at a time; guards released_
+  std::mutex seen_mutex_;              // guards seen_
+  std::map<std::string, FileStamp> seen_;  // records that the pusher changes, as last read
+  bool paced_ = false;                     // the watcher's; it has said that pushes wait
+  std::mutex close_mutex_;                 // one close at a time; guards released_
   bool released_ = false;
   std::stop_source stop_;  // of preflight
   ThreadPool files_;

@@ -35,9 +35,9 @@ struct RunningJob {
 // The jobs of one spool and who may run. Thread-safe; holds no I/O and starts no thread. Lanes call
 // take() and finish(); everybody else adds, stops, looks, and waits.
 //
-// "Pending" is queued or running, be it in another process; "waiting" is queued or failed, with a snapshot. Ids sort by
-// creation, so that a later job of the same branch with a snapshot is an earlier one's successor;
-// an earlier one never runs again once it has one.
+// "Pending" is queued or running, be it in another process; "waiting" is queued or failed, with a
+// snapshot. Ids sort by creation, so that a later job of the same branch with a snapshot is an
+// earlier one's successor; an earlier one never runs again once it has one.
 class JobTable {
  public:
   // At most that many pushes begin within any hour; nullopt for no limit.
@@ -94,8 +94,8 @@ class JobTable {
   bool pending(const std::string& id) const;  // "": any
   // Whether a later job of its branch has a snapshot.
   bool has_successor(const JobRecord& record) const;
-  std::vector<View> views() const;            // by id
-  std::vector<std::string> open_ids() const;  // pending or skipped
+  std::vector<View> views() const;                 // by id
+  std::vector<std::string> open_ids() const;       // pending or skipped
   std::vector<std::string> unsettled_ids() const;  // pending or failed
   std::optional<JobState> state_of(const std::string& id) const;
   std::vector<View> running() const;

@@ -15,6 +15,7 @@ void Engine::remember_earlier(std::vector<JobRecord> records) {
 
 // How far the pusher is: what it has pushed makes room.
 void Engine::refresh() {
+  const std::lock_guard lock(seen_mutex_);
   for (const std::string& id : jobs_.unsettled_ids()) {
     const auto stamp = record_stamp(spool_.root(), id);
     if (!stamp || *stamp == seen_[id]) continue;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "plugin/snapshot/fingerprint.h"
 #include "plugin/snapshot/freeze.h"
 #include "plugin/spool/budget.h"
 #include "plugin/worker/engine.h"
@@ -13,6 +14,14 @@ namespace {
 
 // A trainer's card is a page of text; what is larger is not one.
 constexpr std::uint64_t kLargestCard = 1u << 20;
+
+// `seen` is "" where nobody asks.
+Status check_unchanged(const std::string& checkpoint, const std::string& seen) {
+  if (seen.empty()) return {};
+  const auto now = fingerprint(checkpoint);
+  if (now.ok() && *now == seen) return {};
+  return make_error(ErrorKind::kConflict, checkpoint + " was changed or removed meanwhile");
+}
 
 }  // namespace
 
@@ -27,8 +36,13 @@ Result<std::string> Engine::submit(const Submission& submission) {
   record.id = spool_.new_job_id();
   std::string id = record.id;
   Status status = describe(submission, record);
-  if (status.ok()) status = freeze_with_room(record);
+  if (status.ok()) status = freeze_with_room(record, submission.fingerprint);
   if (!status.ok()) {
+    if (const Status same = check_unchanged(submission.directory, submission.fingerprint);
+        !same.ok()) {
+      spool_.abandon(id);
+      return same.error();
+    }
     const bool skipped = status.error().kind == ErrorKind::kNoSpace;
     remember(std::move(record), status.error());
     // A full disk is no reason to disturb training; the record tells.
@@ -45,9 +59,8 @@ Result<std::string> Engine::submit(const Submission& submission) {
 Status Engine::describe(const Submission& submission, JobRecord& record) const {
   record.revision = submission.revision;
   record.directory = submission.directory;
-  record.from_spool = std::filesystem::path(submission.directory)
-                          .lexically_relative(spool_.root())
-                          .string();
+  record.from_spool =
+      std::filesystem::path(submission.directory).lexically_relative(spool_.root()).string();
   record.saved_ns = submission.saved_ns;
   record.step = submission.step;
   record.epoch = submission.epoch;
@@ -82,10 +95,11 @@ Result<std::uint64_t> Engine::room() const {
   return find_room(settings_, spool_, use);
 }
 
-Status Engine::freeze_with_room(JobRecord& record) {
+Status Engine::freeze_with_room(JobRecord& record, const std::string& fingerprint) {
   for (;;) {
     auto room_left = room();
-    Status status = room_left.ok() ? freeze(record, *room_left) : Status(room_left.error());
+    Status status =
+        room_left.ok() ? freeze(record, fingerprint, *room_left) : Status(room_left.error());
     if (status.ok() || status.error().kind != ErrorKind::kNoSpace) return status;
     spool_.abandon(record.id);
     if (!give_way()) return status;
@@ -98,6 +112,7 @@ bool Engine::give_way() {
   std::vector<JobRecord> dropped;
   const bool all = settings_.when_full == WhenFull::kNewestOnly;
   if (!all && settings_.when_full != WhenFull::kDropOldest) return false;
+  if (settings_.mode == Mode::kSpool) refresh();  // what is being pushed by now does not wait
   while (auto record = jobs_.drop_oldest()) {
     record->error = make_error(ErrorKind::kNoSpace, "dropped to make room for a newer checkpoint");
     dropped.push_back(*std::move(record));
@@ -115,11 +130,13 @@ bool Engine::wait_for_room(std::chrono::milliseconds timeout) const {
   return room().ok() || !jobs_.pending("");
 }
 
-Status Engine::freeze(JobRecord& record, std::uint64_t max_copied_bytes) {
+Status Engine::freeze(JobRecord& record, const std::string& fingerprint,
+                      std::uint64_t max_copied_bytes) {
   const auto started = system_clock().now();
   HUBREV_CHECK(spool_.begin_snapshot(record.id));
   const std::string staging = spool_.staging_directory(record.id);
   HUBREV_CHECK(freeze_into(staging + "/files", staging + "/card.md", max_copied_bytes, record));
+  HUBREV_CHECK(check_unchanged(record.directory, fingerprint));
   record.freeze_ms =
       std::chrono::duration<double, std::milli>(system_clock().now() - started).count();
   return spool_.publish(record);
@@ -128,8 +145,8 @@ Status Engine::freeze(JobRecord& record, std::uint64_t max_copied_bytes) {
 // Freezes the record's checkpoint into `files`, and the trainer's card into `card`.
 Status Engine::freeze_into(const std::string& files, const std::string& card,
                            std::uint64_t max_copied_bytes, JobRecord& record) const {
-  HUBREV_TRY(FreezeOutcome frozen,
-             freeze_checkpoint({checkpoint_of(spool_.root(), record), files, settings_.contents, max_copied_bytes}));
+  HUBREV_TRY(FreezeOutcome frozen, freeze_checkpoint({checkpoint_of(spool_.root(), record), files,
+                                                      settings_.contents, max_copied_bytes}));
   record.frozen = std::move(frozen.frozen);
   record.excluded = std::move(frozen.excluded);
   // TRL writes its card into output_dir just before each save; it may be rewritten any time later.

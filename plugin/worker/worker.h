@@ -49,8 +49,10 @@ struct Submission {
   std::string revision;   // "" to name it by the template
   std::optional<std::int64_t> step;
   std::optional<double> epoch;
-  std::string run;  // of a hyperparameter search, "" otherwise
+  std::string run;                       // of a hyperparameter search, "" otherwise
   std::optional<std::int64_t> saved_ns;  // for the record
+  // Of the folder when it was found complete, by who does not see its trainer; "" otherwise.
+  std::string fingerprint;
   std::map<std::string, double> metrics;
   std::optional<std::int64_t> eos_token_id;
 };
@@ -74,7 +76,9 @@ class Worker {
   // Freezes the checkpoint and queues it; returns the job's id. A few system calls per file, no
   // network, no fsync. A pending job of the same revision is superseded. Without room ('when_full')
   // the job is skipped: frozen later, if its checkpoint is still there when there is room. A
-  // checkpoint that cannot be frozen leaves a failed record behind, and the error is returned.
+  // checkpoint that cannot be frozen leaves a failed record behind, and the error is returned; but
+  // conflict, and no record, when something has happened to it since its fingerprint was taken: it
+  // is being deleted, or saved again.
   Result<std::string> submit(const Submission& submission);
 
   // The other side of a spool that is shared: takes up what another process has submitted since the

@@ -140,6 +140,15 @@ class Fetch:
 def doctor(settings: str, token: str, output_dir: str) -> str:
     """JSON array of {check, ok, detail}: endpoint, token, write access, spool, free space."""
 
+def fingerprint(directory: str) -> str:
+    """Stands for what every file of a folder is; it stays while nothing happens there.
+
+    "" if the folder is not there, or changes while it is looked at.
+    """
+
+def check_complete(directory: str, settings: str) -> str:
+    """Why a checkpoint could not be published as it is; "" if it could. Reads headers only."""
+
 def read_spool(spool_dir: str) -> str:
     """JSON object {records, problems} of a spool, records oldest first. Changes nothing.
 
@@ -186,11 +195,13 @@ class Worker:
         metrics: dict[str, float] = ...,
         eos_token_id: int | None = None,
         saved_ns: int | None = None,
+        fingerprint: str = "",
     ) -> str:
         """Freeze a checkpoint and queue it; returns the job's id. Milliseconds; no network.
 
         `revision` overrides the template. `saved_ns`, for the record, tells one save of the folder
-        from another. A failure to freeze is kept in a record of its own and
+        from another. With the folder's `fingerprint`, of kind conflict, and without a record, if
+        something has happened to it since. A failure to freeze is kept in a record of its own and
         raised.
         """
 

@@ -78,7 +78,8 @@ class JobRecord:
     dropped. `freeze_ms` is how long `submit` took, in milliseconds; `push_seconds`
     how long the push took; `created_ms` and `updated_ms` are unix milliseconds; `bytes_present` are
     bytes that the server had already. `repo_id` is the full name, once the server was asked;
-    `settings` are the effective ones when it was submitted, and empty in a worker's `status`.
+    `settings` are the effective ones when it was submitted, and empty in a worker's `status`;
+    `saved_ns` is when the checkpoint was saved, by which one save of a folder is told from another.
     """
 
     id: str
@@ -105,6 +106,7 @@ class JobRecord:
     attempts: int
     settings: Mapping[str, Any] = field(repr=False)
     progress: Progress
+    saved_ns: int | None = None
 
     @property
     def is_final(self) -> bool:
@@ -359,6 +361,7 @@ def _job(item: Mapping[str, Any]) -> JobRecord:
         attempts=item["attempts"],
         settings=item.get("settings", {}),
         progress=_progress(item, item.get("progress") or {}),
+        saved_ns=item["saved_ns"],
     )
 
 

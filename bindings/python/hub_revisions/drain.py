@@ -49,8 +49,7 @@ def tell_what_is_left(pusher: RevisionPusher) -> None:
     """One line of a closed pusher: how much is left in its spool, and what pushes it."""
     left = sum(not record.is_final for record in pusher.status())
     spooled = pusher.settings["mode"] == "spool"
-    logger.log(
-        logging.INFO if spooled else logging.WARNING,
+    logger.warning(
         "%d %s in %s; %s: %s",
         left,
         "checkpoint waits" if left == 1 else "checkpoints wait",

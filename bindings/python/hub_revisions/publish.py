@@ -192,7 +192,7 @@ def _restore_use_cache(model: Any, directory: Path) -> None:
 
 
 def _publish(pusher: RevisionPusher, trainer: Any, directory: Path, revision: str) -> JobRecord:
-    """Push `directory`; its record, which has no commit if the settings say offline."""
+    """Push `directory`; its record, which has no commit with the mode 'spool'."""
     state = trainer.state
     step = state.global_step
     if trainer.args.load_best_model_at_end and state.best_global_step:
@@ -210,7 +210,7 @@ def _publish(pusher: RevisionPusher, trainer: Any, directory: Path, revision: st
     record = next(record for record in pusher.status() if record.id == job)
     if record.error:
         raise failure(record.error.message, record.error.kind)
-    if record.state != "done" and not pusher.settings["offline"]:
+    if record.state != "done" and pusher.settings["mode"] != "spool":
         raise failure(f"it is {record.state}; push it with: {pusher.resume_command}", "timeout")
     return record
 

@@ -161,13 +161,16 @@ class RevisionPusher:
         run: str = "",
         metrics: Mapping[str, Any] | None = None,
         eos_token_id: int | None = None,
+        fingerprint: str = "",
     ) -> str:
         """Freeze a checkpoint and queue it; the job's id. Takes milliseconds, and no network.
 
         The folder may be deleted or changed by renaming afterwards. `revision` overrides the
         template. Step, epoch and metrics not given are read from the folder's `trainer_state.json`;
         `eos_token_id` not given is read from its tokenizer. Raises `InvalidCheckpointError` for a
-        folder that is missing, empty or unreadable, `ConfigError` for an invalid revision.
+        folder that is missing, empty or unreadable, `ConfigError` for an invalid revision. With a
+        `fingerprint` of the folder (see `_core`), an error of kind conflict if something has
+        happened to it since.
         """
         check_model_branch(revision or "")
         path = Path(directory).absolute()
@@ -190,6 +193,7 @@ class RevisionPusher:
             numbers_of(metrics),
             eos_token_id,
             _saved_ns(path),
+            fingerprint,
         )
 
     def take_up_new(self) -> list[JobRecord]:

@@ -1,10 +1,14 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "plugin/spool/spool.h"
 #include "tests/support/temp_dir.h"
@@ -120,6 +124,71 @@ TEST_F(Lock, AForkedChildNeitherHoldsNorLoosensIt) {
   EXPECT_TRUE(true_in_child([&] { return Spool::open(root_).ok(); }));
   ::close(hold[1]);
   EXPECT_EQ(wait_for(survivor), 42);
+}
+
+TEST_F(Lock, WhoSubmitsAndWhoPushesShareASpool) {
+  const auto submits = Spool::open(root_, Mode::kSpool);
+  ASSERT_TRUE(submits.ok()) << submits.error().message;
+  const auto pushes = Spool::open(root_, Mode::kSync);
+  ASSERT_TRUE(pushes.ok()) << pushes.error().message;
+  EXPECT_FALSE(Spool::open(root_, Mode::kSync).ok());
+  EXPECT_FALSE(Spool::open(root_, Mode::kPush).ok());
+  const auto second = Spool::open(root_, Mode::kSpool);
+  ASSERT_FALSE(second.ok());
+  EXPECT_THAT(second.error().message, HasSubstr("which saves checkpoints into it"));
+}
+
+TEST_F(Lock, TheOtherRightIsBorrowedWhileNobodyHasIt) {
+  auto submits = Spool::open(root_, Mode::kSpool).value();
+  EXPECT_TRUE(submits.borrow(SpoolRight::kSubmit).has_value());
+  {
+    const auto borrowed = submits.borrow(SpoolRight::kPush);
+    ASSERT_TRUE(borrowed.has_value());
+    EXPECT_FALSE(SpoolLock::borrow(root_, SpoolRight::kPush).has_value());
+  }
+  auto pushes = Spool::open(root_, Mode::kSync).value();
+  EXPECT_FALSE(submits.borrow(SpoolRight::kPush).has_value());
+  EXPECT_FALSE(pushes.borrow(SpoolRight::kSubmit).has_value());
+  submits.release();
+  EXPECT_TRUE(pushes.borrow(SpoolRight::kSubmit).has_value());
+}
+
+TEST_F(Lock, WhatIsOnlyBorrowedIsWaitedFor) {
+  auto submits = Spool::open(root_, Mode::kSpool).value();
+  auto borrowed = submits.borrow(SpoolRight::kPush);
+  ASSERT_TRUE(borrowed.has_value());
+  std::thread gives_back([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    borrowed.reset();
+  });
+  EXPECT_TRUE(Spool::open(root_, Mode::kSync).ok());
+  gives_back.join();
+}
+
+// As where the file system's locks do not reach other machines: the lock is to be had here.
+class ForeignLock : public Lock {
+ protected:
+  void SetUp() override {
+    ASSERT_EQ(::mkdir(root_.c_str(), 0700), 0);
+    temp_.write("spool/lock", "elsewhere 4711\n");
+  }
+  const std::string path_ = root_ + "/lock";
+};
+
+TEST_F(ForeignLock, OfAMachineWhoseHeartBeatsIsRespected) {
+  const std::jthread beats([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      ::utimensat(AT_FDCWD, path_.c_str(), nullptr, 0);
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  });
+  const auto spool = Spool::open(root_);
+  ASSERT_FALSE(spool.ok());
+  EXPECT_THAT(spool.error().message, HasSubstr("process 4711 on elsewhere"));
+}
+
+TEST_F(ForeignLock, OfADeadMachineIsTaken) {
+  EXPECT_TRUE(Spool::open(root_).ok());
 }
 
 }  // namespace

@@ -24,7 +24,8 @@ from .common import FAILED, INTERRUPTED, WRONG_USAGE, message
 COMMANDS = {
     "push": "Push a checkpoint folder as a revision, and wait until it is there.",
     "status": "List the jobs in a spool. Works beside a running training.",
-    "sync": "Push what an interrupted, killed or offline run left in its spool.",
+    "sync": "Push what is left in a spool; with --follow, also what arrives there.",
+    "watch": "Publish the checkpoints that a trainer without our callback saves.",
     "cancel": "Cancel pending jobs, also those of a running training.",
     "list": "List a repository's revisions with their metrics.",
     "pick": "Name the best revision and say why; between equals, the earlier step.",

@@ -1,0 +1,15 @@
+#pragma once
+// Whether anything happens to a checkpoint: for who sees a folder, but not its trainer.
+
+#include <string>
+
+#include "plugin/base/result.h"
+
+namespace hubrev {
+
+// Stands for path, inode, size and modification time of every file in the folder. While it stays
+// the same nothing was written, added, renamed or deleted there. invalid_input when the folder is
+// not there, or changes while it is looked at. Reads no file; a few system calls for each.
+Result<std::string> fingerprint(const std::string& checkpoint);
+
+}  // namespace hubrev
