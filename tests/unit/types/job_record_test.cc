@@ -16,6 +16,8 @@ JobRecord full_record() {
   r.id = "20260131T120000123Z-9f3a1c";
   r.revision = "step-000000500";
   r.directory = "/runs/caf\xC3\xA9/checkpoint-500";
+  r.from_spool = "../checkpoint-500";
+  r.saved_ns = 1'769'860'799'000'000'001;
   r.step = 500;
   r.epoch = 1.5;
   r.metrics = {{"eval_loss", 0.1}, {"eval_accuracy", 0.875}};
@@ -96,7 +98,7 @@ TEST(JobRecord, WithoutAnyOneKeyItIsCorruptOrKeepsTheDefault) {
     cut.erase(key);
     const auto read = job_record_from_json(cut.dump());
     if (key == "step" || key == "epoch" || key == "eos_token_id" || key == "skipped_folder" ||
-        key == "suffix") {
+        key == "suffix" || key == "from_spool" || key == "saved_ns") {
       EXPECT_TRUE(read.ok()) << key;
     } else {
       ASSERT_FALSE(read.ok()) << key;

@@ -34,7 +34,7 @@ class TornSpool : public ::testing::Test {
   }
 
   std::unique_ptr<Worker> start() {
-    const nlohmann::json settings = {{"repo_id", "me/model"}, {"offline", true}};
+    const nlohmann::json settings = {{"repo_id", "me/model"}, {"mode", "spool"}};
     auto worker = Worker::create({settings, Secret(), dir_.path().string(), ""});
     EXPECT_TRUE(worker.ok()) << worker.error().message;
     return worker.ok() ? std::move(worker).value() : nullptr;
