@@ -48,9 +48,18 @@ def test_the_stub_passes_stubtest(tmp_path: Path) -> None:
     allowed = tmp_path / "allowed"
     allowed.write_text("hub_revisions._core.Worker\n")  # its metaclass is pybind11's
     done = subprocess.run(
-        [sys.executable, "-m", "mypy.stubtest", "hub_revisions._core", "--allowlist", allowed],
-        cwd=tmp_path,
-        env=environment(MYPYPATH=str(Path(hub_revisions.__file__).parent.parent)),
+        [
+            sys.executable,
+            "-m",
+            "mypy.stubtest",
+            "hub_revisions._core",
+            "--allowlist",
+            allowed,
+            "--mypy-config-file",
+            "pyproject.toml",
+        ],
+        cwd=Path(__file__).parents[2],
+        env=environment(),
         capture_output=True,
         text=True,
         check=False,
