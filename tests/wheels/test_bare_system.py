@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import certifi
 import pytest
 
 from .conftest import ROOT, WHEELS, TlsHub, run
@@ -36,33 +37,46 @@ def system() -> Path:
     return SYSTEM
 
 
-def test_it_publishes_where_nothing_is_installed(system: Path, tls_hub: TlsHub) -> None:
+def install(system: Path) -> Path:
+    """A new virtual environment in the system, with the wheel alone; its folder of packages."""
     wheel = next((wheel for wheel in WHEELS if "-cp311-" in wheel.name), None)
     if wheel is None:
         pytest.skip("no wheel for this system's Python: scripts/wheel --python 3.11")
     assert not [path for path in (system / "usr/lib").rglob("*.so*") if OURS.match(path.name)]
-    # Where RHEL keeps its authorities, and neither curl's nor OpenSSL's own default.
-    authorities = system / "etc/pki/tls/certs/ca-bundle.crt"
-    authorities.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(tls_hub.authority, authorities)
     work = system / "work"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     shutil.copy(wheel, work)
     shutil.copy(ROOT / "scripts/quickstart.py", work)
+    inside(system, "python3", "-m", "venv", "/work/venv")
+    inside(system, "/work/venv/bin/pip", "install", "--no-index", f"/work/{wheel.name}")
+    return work / "venv/lib/python3.11/site-packages"
 
-    def inside(*command: str) -> str:
-        return run(
-            "chroot",
-            system,
-            *command,
-            PATH="/usr/sbin:/usr/bin:/sbin:/bin",
-            **tls_hub.environment(),
-        )
 
-    assert inside("python3", "--version").startswith("Python 3.11.")
-    inside("python3", "-m", "venv", "/work/venv")
-    inside("/work/venv/bin/pip", "install", "--no-index", f"/work/{wheel.name}")
-    assert "{'first': 'done'}" in inside(
-        "/work/venv/bin/python", "/work/quickstart.py", "/work/out"
-    )
+def inside(system: Path, *command: str, **variables: str) -> str:
+    return run("chroot", system, *command, PATH="/usr/sbin:/usr/bin:/sbin:/bin", **variables)
+
+
+def publish(system: Path, hub: TlsHub) -> str:
+    command = ("/work/venv/bin/python", "/work/quickstart.py", "/work/out")
+    return inside(system, *command, **hub.environment())
+
+
+def test_it_publishes_where_nothing_is_installed(system: Path, tls_hub: TlsHub) -> None:
+    install(system)
+    # Where RHEL keeps its authorities, and neither curl's nor OpenSSL's own default.
+    authorities = system / "etc/pki/tls/certs/ca-bundle.crt"
+    authorities.parent.mkdir(parents=True)
+    shutil.copy(tls_hub.authority, authorities)
+    try:
+        assert "{'first': 'done'}" in publish(system, tls_hub)
+    finally:
+        shutil.rmtree(system / "etc/pki")
+
+
+def test_it_trusts_certifi_where_the_system_trusts_nobody(system: Path, tls_hub: TlsHub) -> None:
+    packages = install(system)
+    copy = shutil.copytree(Path(certifi.__file__).parent, packages / "certifi")
+    with (copy / "cacert.pem").open("a") as file:
+        file.write(tls_hub.authority.read_text())
+    assert "{'first': 'done'}" in publish(system, tls_hub)
