@@ -13,6 +13,8 @@ import pytest
 
 from .conftest import ROOT, WHEELS, TlsHub, run
 
+pytestmark = pytest.mark.timeout(900)  # the first one makes the system
+
 SYSTEM = ROOT / "build/bare-debian"
 # What a library of ours could be found in by accident.
 OURS = re.compile(r"lib(curl|git2|yaml-cpp)")
