@@ -19,6 +19,7 @@ DOCS = "docs/"
 PAGES = {
     "README.md": "index.md",
     "ARCHITECTURE.md": "architecture.md",
+    "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "configs/README.md": "reference/settings.md",
     "configs/evaluations.md": "reference/evaluations.md",
