@@ -112,6 +112,7 @@ Result<Entry> minimal_card(const Snapshot& snapshot, const FixContext& context) 
   bare.datasets.clear();
   bare.base_model.clear();
   bare.license.clear();
+  bare.system_prompt.clear();
   HUBREV_TRY(const ModelFacts facts, read_model_facts(snapshot));
   HUBREV_TRY(CompletedCard card, complete_card(new_body(bare), bare, facts));
   return Entry{kPath, Source::from_bytes(std::move(card.bytes))};

@@ -32,6 +32,7 @@ struct FixContext {
   std::vector<std::string> datasets;
   std::string base_model;                   // "" to read it from the checkpoint
   std::string license;                      // "" to leave it out
+  std::string system_prompt;                // "" to leave it out
   std::optional<std::string> trainer_card;  // bytes of <output_dir>/README.md, frozen at submit
 };
 

@@ -81,10 +81,18 @@ std::string snippet(const FixContext& context, const ModelFacts& facts) {
   return clone + "```python\n" + code + "```\n";
 }
 
+std::string system_prompt(const FixContext& context) {
+  if (context.system_prompt.empty()) return "";
+  std::string fence = "```";
+  while (context.system_prompt.find(fence) != std::string::npos) fence += '`';
+  return "\nIt was trained with this system prompt:\n\n" + fence + "text\n" +
+         printable(context.system_prompt) + "\n" + fence + "\n";
+}
+
 }  // namespace
 
 std::string revision_section(const FixContext& context, const ModelFacts& facts) {
-  return "## This revision\n\n" + table(context) + snippet(context, facts);
+  return "## This revision\n\n" + table(context) + snippet(context, facts) + system_prompt(context);
 }
 
 }  // namespace hubrev

@@ -71,6 +71,7 @@ FixContext fix_context(const JobRecord& record, const Settings& settings, const 
   fix.datasets = settings.datasets;
   fix.base_model = settings.base_model;
   fix.license = settings.license;
+  fix.system_prompt = settings.system_prompt;
   if (auto card = read_file(context.spool->card_path(record.id), kLargestCard); card.ok()) {
     fix.trainer_card = *std::move(card);
   }

@@ -310,6 +310,7 @@ Result<Settings> parse_settings(const json& partial) {
   all.at("datasets").get_to(s.datasets);
   s.base_model = all.at("base_model");
   s.license = all.at("license");
+  s.system_prompt = all.at("system_prompt");
   s.spool_dir = all.at("spool_dir");
   HUBREV_TRY(s.max_spool_bytes, parse_limit(all, "max_spool_bytes", 1, "500GB"));
   HUBREV_TRY(s.min_free_bytes, parse_size(all, "min_free_bytes", 0, "1GB"));

@@ -54,6 +54,7 @@ struct Settings {
   std::vector<std::string> datasets;
   std::string base_model;
   std::string license;
+  std::string system_prompt;
 
   std::string spool_dir;  // "" for <output_dir>/_hub_revisions
   std::optional<std::uint64_t> max_spool_bytes;

@@ -23,12 +23,14 @@ Config = str | os.PathLike[str] | Mapping[str, Any] | None
 SPOOL_NAME = "_hub_revisions"  # as the worker names it where `spool_dir` is empty
 
 _TRUE = {"1", "ON", "YES", "TRUE"}  # the spellings of huggingface_hub
-# Each setting's names in TrainingArguments, the first one that is set wins. hub_model_revision is
-# what open-r1 adds to them. `push_to_hub` is no business of ours: it is about the Trainer's pushes.
+# Each setting's names in TrainingArguments, the first one that is set wins. hub_model_revision and
+# system_prompt are what open-r1 adds to them. `push_to_hub` is no business of ours: it is about the
+# Trainer's pushes.
 _TRAINING_ARGS = {
     "repo_id": ("hub_model_id",),
     "private": ("hub_private_repo",),
     "revision": ("hub_revision", "hub_model_revision"),
+    "system_prompt": ("system_prompt",),
 }
 
 Layer = Iterable[tuple[str, Any, str]]  # key, value, origin

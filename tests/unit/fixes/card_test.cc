@@ -164,6 +164,14 @@ TEST(Card, CompletesTheTrainersOne) {
   EXPECT_THAT(card, HasSubstr("---\n\n# Model Card for tiny-sft\n\nIt was trained.\n\n<!-- hub"));
 }
 
+TEST(Card, ShowsTheSystemPromptWhateverItHolds) {
+  FixContext with = context();
+  EXPECT_THAT(card_of({}, with), Not(HasSubstr("system prompt")));
+  with.system_prompt = "Think:\n```\n<think>\n```";
+  EXPECT_THAT(card_of({}, with),
+              HasSubstr("with this system prompt:\n\n````text\nThink:\n```\n<think>\n```\n````\n"));
+}
+
 TEST(Card, PrefersTheTrainersCardOnlyToPeftsTemplate) {
   FixContext with = context();
   with.trainer_card = kTrlCard;

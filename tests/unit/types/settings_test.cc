@@ -47,10 +47,10 @@ TEST(Settings, EveryKeyReachesItsField) {
                       {"max_shard_size", 5'000},  {"frozen_tensors", "off"},
                       {"tags", {"t1", "t2"}},     {"datasets", {"d"}},
                       {"base_model", "org/base"}, {"license", "mit"},
-                      {"spool_dir", "/spool"},    {"concurrency", 64},
-                      {"priority", "normal"},     {"max_retries", 0},
-                      {"retry_max_delay", 0.5},   {"connect_timeout", 0.25},
-                      {"stall_timeout", 1}};
+                      {"system_prompt", "Be"},    {"spool_dir", "/spool"},
+                      {"concurrency", 64},        {"priority", "normal"},
+                      {"max_retries", 0},         {"retry_max_delay", 0.5},
+                      {"connect_timeout", 0.25},  {"stall_timeout", 1}};
   const auto parsed = parse_settings(given);
   ASSERT_TRUE(parsed.ok()) << parsed.error().message;
   const Settings& s = parsed.value();
@@ -72,6 +72,7 @@ TEST(Settings, EveryKeyReachesItsField) {
   EXPECT_THAT(s.datasets, ElementsAre("d"));
   EXPECT_EQ(s.base_model, "org/base");
   EXPECT_EQ(s.license, "mit");
+  EXPECT_EQ(s.system_prompt, "Be");
   EXPECT_EQ(s.spool_dir, "/spool");
   EXPECT_EQ(s.concurrency, 64u);
   EXPECT_EQ(s.priority, ThreadPriority::kNormal);
