@@ -15,7 +15,9 @@
 #include "bindings/src/prune.h"
 #include "bindings/src/repository.h"
 #include "bindings/src/yaml.h"
+#include "plugin/git/version.h"
 #include "plugin/net/ca_bundle.h"
+#include "plugin/net/route.h"
 #include "plugin/pipeline/complete.h"
 #include "plugin/snapshot/fingerprint.h"
 #include "plugin/spool/spool.h"
@@ -32,18 +34,40 @@ namespace {
 
 using nlohmann::json;
 
+const char* word(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kOk:
+      return "ok";
+    case Verdict::kWarn:
+      return "warn";
+    case Verdict::kFail:
+      return "fail";
+    case Verdict::kSkipped:
+      return "skipped";
+  }
+  return "";
+}
+
 std::string run_doctor(const std::string& settings_text, const std::string& token,
-                       const std::string& output_dir) {
-  const Settings settings = settings_from(settings_text);
+                       const std::string& token_origin, const std::string& output_dir) {
+  const DoctorRequest request{settings_from(settings_text), Secret(token), token_origin,
+                              output_dir};
   const auto findings = unwrap(interruptible<std::vector<Finding>>(
       [&](const std::stop_token& stop) -> Result<std::vector<Finding>> {
-        return doctor(settings, Secret(token), output_dir, stop);
+        return doctor(request, stop);
       }));
   json all = json::array();
   for (const Finding& f : findings) {
-    all.push_back({{"check", f.check}, {"ok", f.ok}, {"detail", f.detail}});
+    all.push_back({{"check", f.check},
+                   {"verdict", word(f.verdict)},
+                   {"detail", f.detail},
+                   {"remedy", f.remedy}});
   }
   return dump(all);
+}
+
+std::string library_versions() {
+  return dump({{"libgit2", libgit2_version()}, {"libcurl", libcurl_version()}});
 }
 
 std::string spool_records(const std::string& spool_dir) {
@@ -121,7 +145,9 @@ PYBIND11_MODULE(_core, module) {
         return unwrap(render_revision(parsed, {parsed.revision, step, epoch, run}));
       },
       py::arg("settings"), py::arg("step"), py::arg("epoch") = py::none(), py::arg("run") = "");
-  module.def("doctor", &run_doctor, py::arg("settings"), py::arg("token"), py::arg("output_dir"));
+  module.def("doctor", &run_doctor, py::arg("settings"), py::arg("token"), py::arg("token_origin"),
+             py::arg("output_dir"));
+  module.def("library_versions", &library_versions);
   module.def("fingerprint", &fingerprint_of, py::arg("directory"));
   module.def("check_complete", &incompleteness, py::arg("directory"), py::arg("settings"));
   module.def("read_spool", &spool_records, py::arg("spool_dir"));

@@ -36,10 +36,16 @@ std::string system_ca_bundle(const std::string& root) {
   return "";
 }
 
-std::string ca_bundle() {
+std::string ca_bundle_variable() {
   for (const char* name : kVariables) {
-    if (const char* file = std::getenv(name); file != nullptr && *file != '\0') return file;
+    if (const char* file = std::getenv(name); file != nullptr && *file != '\0') return name;
   }
+  return "";
+}
+
+std::string ca_bundle() {
+  const std::string variable = ca_bundle_variable();
+  if (!variable.empty()) return std::getenv(variable.c_str());
   std::string file = system_ca_bundle();
   return file.empty() ? spare() : file;
 }

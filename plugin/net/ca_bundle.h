@@ -9,8 +9,11 @@ namespace hubrev {
 // The file of authorities that the distribution below `root` keeps; "" where it has none.
 std::string system_ca_bundle(const std::string& root = "");
 
-// The file to trust: what REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE names, the first that
-// is set, as with Python's HTTP stacks; else the system's; else the spare one; else "".
+// REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE, the first that is set, as with Python's HTTP
+// stacks; "" where none is.
+std::string ca_bundle_variable();
+
+// The file to trust: what that variable names; else the system's; else the spare one; else "".
 std::string ca_bundle();
 
 // For a container without authorities of its own: certifi's, say. To be called before any client is

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <mutex>
 #include <utility>
 
@@ -11,6 +10,7 @@
 #include "plugin/net/curl_url.h"
 #include "plugin/net/echo.h"
 #include "plugin/net/http.h"
+#include "plugin/net/route.h"
 #include "plugin/net/upload_limiter.h"
 
 namespace hubrev {
@@ -25,14 +25,6 @@ std::string authorization(const Credential& credential) {
 
 bool is_redirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
-// The first of the variables that is set and not empty; else null.
-const char* from_environment(std::initializer_list<const char*> names) {
-  for (const char* name : names) {
-    if (const char* value = std::getenv(name); value != nullptr && *value != '\0') return value;
-  }
-  return nullptr;
 }
 
 bool equal_ignoring_case(const std::string& a, const char* b) {
@@ -173,7 +165,7 @@ class CurlClient final : public HttpClient {
     curl_easy_setopt(h, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
     curl_easy_setopt(h, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);  // a proxy's are no answer
     if (!ca_bundle_.empty()) curl_easy_setopt(h, CURLOPT_CAINFO, ca_bundle_.c_str());
-    if (leaves_this_machine(request.url)) curl_easy_setopt(h, CURLOPT_NOPROXY, "*");
+    if (would_leave_this_machine(request.url)) curl_easy_setopt(h, CURLOPT_NOPROXY, "*");
     if (request.method == "HEAD") {
       curl_easy_setopt(h, CURLOPT_NOBODY, 1L);
     } else if (request.body) {
@@ -182,13 +174,6 @@ class CurlClient final : public HttpClient {
       curl_easy_setopt(h, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request.body->size()));
     }
     curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, request.method.c_str());
-  }
-
-  // Whether a proxy elsewhere would get to see, unencrypted, what is for this machine only.
-  static bool leaves_this_machine(const std::string& url) {
-    const char* proxy = from_environment({"http_proxy", "all_proxy", "ALL_PROXY"});
-    return proxy != nullptr && !url.starts_with("https:") && is_this_machine(url) &&
-           !is_this_machine(proxy);
   }
 
   std::unique_ptr<CurlChannel> take_channel() {

@@ -277,24 +277,6 @@ def test_config_check_looks_into_what_settings_hold(
     assert str(file) in result.stderr
 
 
-def test_the_doctor_tells_what_is_wrong(
-    hub: LocalHub,
-    hub_options: tuple[str, ...],
-    repo_id: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    options = ("--repo", repo_id, "--output-dir", tmp_path, *hub_options)
-    result = run("doctor", *options, "--json")
-    assert result.exit_code == 0, result.stdout
-    assert all(check["ok"] for check in document(result))
-    monkeypatch.setenv("HF_TOKEN", SECRET)
-    result = run("doctor", *options)
-    assert result.exit_code == 1
-    assert "FAILED token" in result.stdout
-    assert SECRET not in result.stdout
-
-
 def test_the_hub_has_its_own_options() -> None:
     assert "--root" in run("hub", "--help").stdout
     assert run("hub").exit_code == 2

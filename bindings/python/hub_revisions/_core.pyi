@@ -137,8 +137,15 @@ class Fetch:
         null), files (array of {path, size}), changed (false if the folder had all of it already).
         """
 
-def doctor(settings: str, token: str, output_dir: str) -> str:
-    """JSON array of {check, ok, detail}: endpoint, token, write access, spool, free space."""
+def doctor(settings: str, token: str, token_origin: str, output_dir: str) -> str:
+    """JSON array of {check, verdict, detail, remedy}; the verdict is ok, warn, fail or skipped.
+
+    Creates the settings' repository if it is missing, and pushes a small revision, which it removes
+    again, also after Ctrl-C.
+    """
+
+def library_versions() -> str:
+    """JSON object: the version of each library that this module uses, as it is loaded."""
 
 def fingerprint(directory: str) -> str:
     """Stands for what every file of a folder is; it stays while nothing happens there.

@@ -232,11 +232,15 @@ class Contents:
 
 @dataclass(frozen=True)
 class Check:
-    """One line of `doctor`."""
+    """One finding of `doctor`. `verdict`: ok, warn, fail, or skipped for what another one says.
+
+    `remedy` is "" where nothing is to be done.
+    """
 
     check: str
-    ok: bool
+    verdict: str
     detail: str
+    remedy: str
 
 
 @dataclass(frozen=True)
@@ -302,7 +306,7 @@ def decode_fetch_progress(text: str) -> FetchProgress:
 
 def decode_checks(text: str) -> list[Check]:
     """The checks from `_core.doctor`."""
-    return [Check(item["check"], item["ok"], item["detail"]) for item in json.loads(text)]
+    return [Check(**item) for item in json.loads(text)]
 
 
 def to_json(value: object, *, indent: int | None = 2) -> str:

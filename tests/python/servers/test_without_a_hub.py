@@ -223,3 +223,15 @@ def test_all_of_it_is_read_without_the_spool(place: Place, tmp_path: Path) -> No
         name_of(1), ["README.md", "model.safetensors"]
     )
     assert set(card) == {"README.md"}
+
+
+def test_the_doctor_finds_that_all_works_and_leaves_nothing(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", place.token)
+    result = run("doctor", "--repo", place.address, "--output-dir", tmp_path, "--json")
+    found = {one["check"]: one for one in document(result)}
+    assert result.exit_code == 0, found
+    assert found["round trip"]["verdict"] == "ok"
+    assert place.branches() == {}
+    assert bool(place.objects()) != place.can_purge  # where it may not be freed, it stays

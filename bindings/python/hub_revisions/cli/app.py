@@ -40,7 +40,7 @@ COMMANDS = {
     "config show": "Show the settings that hold and where each one came from.",
     "config check": "Check configuration files.",
     "config schema": "Print the JSON schema of configuration files.",
-    "doctor": "Check endpoint, token, write access, spool and free space.",
+    "doctor": "Check what a push needs: versions, token, endpoint, access, LFS, disk, clock.",
     "hub": "Serve a local hub from a folder.",
 }
 GROUPS = {
