@@ -17,6 +17,7 @@ from hub_revisions.cli.app import COMMANDS
 PACKAGE = Path(hub_revisions.__file__).parent
 INSIDE_OTHERS = {
     "hub_revisions.callback": "transformers",
+    "hub_revisions.lightning": "pytorch_lightning",
     "hub_revisions.publish": "transformers",
 }
 Bare = Callable[..., "subprocess.CompletedProcess[str]"]
