@@ -124,7 +124,7 @@ def test_a_job_for_another_lfs_server_waits_for_whoever_says_so(tmp_path: Path) 
     made = write_checkpoint(tmp_path / "checkpoint-1", step=1)
     address = {"repo_id": "https://git.example/a/b.git", "token": "hf_for-one-server"}
     with RevisionPusher(
-        tmp_path, **address, lfs_url="https://lfs.example/a", offline=True
+        tmp_path, **address, lfs_url="https://lfs.example/a", mode="spool"
     ) as pusher:
         pusher.submit(made)
     with RevisionPusher(tmp_path, **address) as pusher:
