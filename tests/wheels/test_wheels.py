@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
 from email import message_from_bytes
@@ -45,6 +46,15 @@ def test_it_loads_its_own_libraries(wheel: Path, tmp_path: Path) -> None:
     assert own == {Path(name).name for name in files_of(wheel) if "hub_revisions.libs/" in name}
     others = {path.name for path in mapped} - own
     assert not {stem(name) for name in own} & {stem(name) for name in others}
+
+
+@each_wheel()
+def test_it_shares_no_symbol_with_other_modules(wheel: Path, tmp_path: Path) -> None:
+    (module,) = (name for name in files_of(wheel) if "/_core." in name and name.endswith(".so"))
+    with zipfile.ZipFile(wheel) as archive:
+        path = archive.extract(module, tmp_path)
+    symbols = run("nm", "-D", "--defined-only", "-j", path, PATH=os.environ["PATH"]).split()
+    assert symbols == ["PyInit__core"]
 
 
 @each_wheel()
