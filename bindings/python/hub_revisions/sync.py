@@ -28,14 +28,21 @@ def open_spool(
     given: Mapping[str, Any],
     on_outcome: Hook | None = None,
 ) -> RevisionPusher | None:
-    """A pusher at work on what the spool holds; None if there is nothing to push.
+    """A pusher at work on what the spool holds; None if there is nothing to push or to clean up.
 
     Where no `config` is given, the newest job's settings say how to talk to its server. `given`
     wins over both; an endpoint in it, or in HF_ENDPOINT, says that the Hub has moved. `on_outcome`
     is told besides what the setting of that name asks for.
     """
     records = decode_spool(_core.read_spool(str(spool))).records
-    pending = [record for record in records if not record.is_final or record.state == "failed"]
+    pending = [
+        record
+        for record in records
+        if not record.is_final
+        or record.state == "failed"
+        # Whoever pushed it was killed before it could clean up.
+        or (spool / record.id / "files").exists()
+    ]
     if not pending:
         return None
     newest = pending[-1].settings

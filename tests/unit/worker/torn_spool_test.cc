@@ -41,14 +41,14 @@ class TornSpool : public ::testing::Test {
   }
 
   void expect_only_the_whole_one(const std::string& what) {
-    fs::remove(dir_ / "_hub_revisions/worker.log");
+    fs::remove(dir_ / "_hub_revisions/spool.log");
     const auto worker = start();
     ASSERT_NE(worker, nullptr) << what;
     const auto records = worker->status();
     ASSERT_EQ(records.size(), 1u) << what;
     EXPECT_EQ(records[0]["id"], ids_[1]) << what;
     EXPECT_EQ(records[0]["state"], "queued") << what;
-    EXPECT_THAT(TempDir::read(dir_ / "_hub_revisions/worker.log"), HasSubstr(ids_[0])) << what;
+    EXPECT_THAT(TempDir::read(dir_ / "_hub_revisions/spool.log"), HasSubstr(ids_[0])) << what;
   }
 
   TempDir dir_;
