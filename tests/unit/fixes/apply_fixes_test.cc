@@ -69,6 +69,7 @@ FixContext context() {
   value.repo_id = "org/m";
   value.revision = "step-000000010";
   value.endpoint = "https://huggingface.co";
+  value.page = "https://huggingface.co/org/tiny/tree/step-000000500";
   value.step = 10;
   value.metrics = {{"eval_loss", 1.5}};
   return value;

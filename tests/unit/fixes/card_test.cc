@@ -140,6 +140,7 @@ TEST(Card, ALaterStepReplacesItsResultAndSection) {
   FixContext later = context();
   later.step = 1000;
   later.revision = "step-000001000";
+  later.page = "https://huggingface.co/org/tiny-sft/tree/step-000001000";
   later.metrics = {{"eval_loss", 0.25}};
   const std::string card =
       card_of({{"config.json", kCausal}, {"tokenizer.json", "{}"}, {"README.md", kNewCard}}, later);
