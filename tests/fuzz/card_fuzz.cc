@@ -16,6 +16,7 @@ FixContext context_of(const Sections& sections) {
   context.repo_id = "team/model";
   context.revision = "step-000000010";
   context.endpoint = "https://hub.example";
+  context.page = "https://hub.example/team/model/tree/step-000000010";
   context.step = 10;
   context.epoch = 0.5;
   context.metrics = {{"eval_loss", 1.25}, {"eval_runtime", 3.0}};

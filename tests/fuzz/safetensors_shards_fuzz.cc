@@ -56,7 +56,7 @@ Tensors tensors_of(const Snapshot& snapshot) {
     if (!header.ok()) continue;
     const std::string bytes = bytes_of(entry);
     for (const Tensor& tensor : header->tensors) {
-      tensors.emplace(folder_of(entry.path), tensor.name,
+      tensors.emplace(folder_prefix(entry.path), tensor.name,
                       bytes.substr(std::size_t{header->data_offset + tensor.begin},
                                    std::size_t{tensor.end - tensor.begin}));
     }

@@ -89,7 +89,7 @@ TEST(RedirectTarget, MayBeAnywhereOnTheSameHost) {
 
 TEST(RedirectTarget, IsNeverAnotherSchemeHostOrPort) {
   for (const char* location :
-       {"", "http://hub.example/b", "http://hub.example:443/b", "https://hub.example:8443/b",
+       {"http://hub.example/b", "http://hub.example:443/b", "https://hub.example:8443/b",
         "https://hub.example:80/b", "//evil.example/b", "https://evil.example/b",
         "https://hub.example@evil.example/b", "https://hub.example.evil.example/",
         "https://hub.example:443@evil.example/", "ftp://hub.example/b", "file:///b"}) {
@@ -99,6 +99,12 @@ TEST(RedirectTarget, IsNeverAnotherSchemeHostOrPort) {
     EXPECT_THAT(found.error().message,
                 AllOf(HasSubstr("another host"), ::testing::Not(HasSubstr("signature"))));
   }
+}
+
+TEST(RedirectTarget, IsNeeded) {
+  const auto found = redirect_target("https://hub.example/a?signature", "");
+  ASSERT_FALSE(found.ok());
+  EXPECT_EQ(found.error().message, "https://hub.example/a redirects to nowhere");
 }
 
 // Whatever a reader may take for its host, it stays where it was.
