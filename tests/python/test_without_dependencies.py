@@ -18,6 +18,7 @@ PACKAGE = Path(hub_revisions.__file__).parent
 INSIDE_OTHERS = {
     "hub_revisions.callback": "transformers",
     "hub_revisions.lightning": "pytorch_lightning",
+    "hub_revisions.open_r1": "transformers",
     "hub_revisions.publish": "transformers",
 }
 Bare = Callable[..., "subprocess.CompletedProcess[str]"]

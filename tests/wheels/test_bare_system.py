@@ -45,14 +45,14 @@ def install(system: Path) -> Path:
     if wheel is None:
         pytest.skip("no wheel for this system's Python: scripts/wheel --python 3.11")
     assert not [path for path in (system / "usr/lib").rglob("*.so*") if OURS.match(path.name)]
-    work = system / "work"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    shutil.copy(wheel, work)
-    shutil.copy(ROOT / "scripts/quickstart.py", work)
-    inside(system, "python3", "-m", "venv", "/work/venv")
-    inside(system, "/work/venv/bin/pip", "install", "--no-index", f"/work/{wheel.name}")
-    return work / "venv/lib/python3.11/site-packages"
+    srv = system / "srv"
+    shutil.rmtree(srv, ignore_errors=True)
+    srv.mkdir()
+    shutil.copy(wheel, srv)
+    shutil.copy(ROOT / "scripts/quickstart.py", srv)
+    inside(system, "python3", "-m", "venv", "/srv/venv")
+    inside(system, "/srv/venv/bin/pip", "install", "--no-index", f"/srv/{wheel.name}")
+    return srv / "venv/lib/python3.11/site-packages"
 
 
 def inside(system: Path, *command: str, **variables: str) -> str:
@@ -60,7 +60,7 @@ def inside(system: Path, *command: str, **variables: str) -> str:
 
 
 def publish(system: Path, hub: TlsHub) -> str:
-    command = ("/work/venv/bin/python", "/work/quickstart.py", "/work/out")
+    command = ("/srv/venv/bin/python", "/srv/quickstart.py", "/srv/out")
     return inside(system, *command, **hub.environment())
 
 

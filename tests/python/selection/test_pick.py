@@ -61,7 +61,7 @@ def test_the_default_is_the_smallest_eval_loss(
     lines = picked.stdout.splitlines()
     assert lines[0] == f"step-300  eval_loss=1.25  {commits['step-300']}"
     assert lines[1] == "the best score; 4 compared"
-    assert [line.split()[0] for line in lines[3:]] == [
+    assert [line.split()[0] for line in lines[4:]] == [
         "step-300",
         "step-200",
         "step-400",
