@@ -54,6 +54,20 @@ def test_it_outlives_its_server(hub: LocalHub, where: dict[str, Any], tmp_path: 
                 until_states(tmp_path, {"step-000000001": "done"})
 
 
+def test_a_second_one_is_told_at_once_also_when_all_is_pushed(
+    hub: LocalHub, where: dict[str, Any], tmp_path: Path
+) -> None:
+    with Spooler(tmp_path, where) as spooler:
+        spooler.submit(write_checkpoint(tmp_path / "checkpoint-1", step=1))
+    follow = ("sync", tmp_path, "--follow")
+    with command_child(tmp_path, *follow, HF_TOKEN=hub.token) as first:
+        until_states(tmp_path, {"step-000000001": "done"})
+        first.says("pushed")
+        with command_child(tmp_path, *follow, HF_TOKEN=hub.token) as second:
+            assert second.ends() == 2
+            assert f"in use by process {first.process.pid};" in second.output
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_it_is_pushing_when_it_ends_stays(
     hub: LocalHub, where: dict[str, Any], tmp_path: Path, number: signal.Signals

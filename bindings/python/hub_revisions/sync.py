@@ -21,31 +21,37 @@ logger = logging.getLogger("hub_revisions")
 _POLL_SECONDS = 2.0
 
 
-def open_spool(
-    output_dir: Path,
-    spool: Path,
-    config: Config,
-    given: Mapping[str, Any],
-    on_outcome: Hook | None = None,
-) -> RevisionPusher | None:
-    """A pusher at work on what the spool holds; None if there is nothing to push or to clean up.
-
-    Where no `config` is given, the newest job's settings say how to talk to its server. `given`
-    wins over both; an endpoint in it, or in HF_ENDPOINT, says that the Hub has moved. `on_outcome`
-    is told besides what the setting of that name asks for.
-    """
-    records = decode_spool(_core.read_spool(str(spool))).records
-    pending = [
+def unfinished(spool: Path) -> list[JobRecord]:
+    """The jobs in a spool for which there is something to push or to clean up, oldest first."""
+    return [
         record
-        for record in records
+        for record in _jobs(spool)
         if not record.is_final
         or record.state == "failed"
         # Whoever pushed it was killed before it could clean up.
         or (spool / record.id / "files").exists()
     ]
-    if not pending:
-        return None
-    newest = pending[-1].settings
+
+
+def _jobs(spool: Path) -> list[JobRecord]:
+    return list(decode_spool(_core.read_spool(str(spool))).records)
+
+
+def open_spool(
+    output_dir: Path,
+    spool: Path,
+    job: JobRecord,
+    config: Config,
+    given: Mapping[str, Any],
+    on_outcome: Hook | None = None,
+) -> RevisionPusher:
+    """A pusher at work on what the spool holds.
+
+    Where no `config` is given, the settings of `job` say how to talk to its server. `given`
+    wins over both; an endpoint in it, or in HF_ENDPOINT, says that the Hub has moved. `on_outcome`
+    is told besides what the setting of that name asks for.
+    """
+    newest = job.settings
     # The spool's path here; it may have been filled where it is mounted elsewhere.
     settings = {"repo_id": newest["repo_id"], **given, "spool_dir": str(spool), "mode": "sync"}
     base = config if config is not None else dict(newest)
@@ -82,11 +88,11 @@ def follow(
             if pusher is not None:
                 for record in pusher.take_up_new():
                     logger.info("%s: %s in the spool", record.revision, record.state)
-            elif spool.is_dir():
-                pusher = open_spool(output_dir, spool, config, given, on_outcome)
-                if pusher is not None:
-                    told = pusher.settings
-                    logger.info("pushing to %s", server_of(told["endpoint"], told["repo_id"]))
+            # As soon as there is a job, even if it is done: a second follower is told at once.
+            elif spool.is_dir() and (jobs := unfinished(spool) or _jobs(spool)):
+                pusher = open_spool(output_dir, spool, jobs[-1], config, given, on_outcome)
+                told = pusher.settings
+                logger.info("pushing to %s", server_of(told["endpoint"], told["repo_id"]))
             stop.wait(_POLL_SECONDS)
     finally:
         if pusher is not None:

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -155,14 +156,15 @@ TEST_F(Lock, TheOtherRightIsBorrowedWhileNobodyHasIt) {
 
 TEST_F(Lock, WhatIsOnlyBorrowedIsWaitedFor) {
   auto submits = Spool::open(root_, Mode::kSpool).value();
-  auto borrowed = submits.borrow(SpoolRight::kPush);
-  ASSERT_TRUE(borrowed.has_value());
-  std::thread gives_back([&] {
+  std::promise<bool> borrowed;
+  std::thread borrower([&] {
+    const auto right = submits.borrow(SpoolRight::kPush);
+    borrowed.set_value(right.has_value());
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    borrowed.reset();
   });
+  EXPECT_TRUE(borrowed.get_future().get());
   EXPECT_TRUE(Spool::open(root_, Mode::kSync).ok());
-  gives_back.join();
+  borrower.join();
 }
 
 // As where the file system's locks do not reach other machines: the lock is to be had here.

@@ -13,7 +13,7 @@ from ..drain import drain
 from ..outcomes import outcome_json
 from ..settings import spool_path
 from ..signals import stopped_by_signals
-from ..sync import follow, open_spool
+from ..sync import follow, open_spool, unfinished
 from .common import INTERRUPTED, JOBS_LEFT, add_options, emit_json, keywords, message
 from .spool import add_output_dir, existing_spool, read_jobs, show_jobs
 
@@ -42,12 +42,13 @@ def run(options: Namespace) -> int:
         return _follow(options, given)
     spool = existing_spool(options.output_dir, options.spool_dir)
     read_jobs(spool)
-    pusher = open_spool(options.output_dir, spool, options.config, given)
-    if pusher is None:
+    jobs = unfinished(spool)
+    if not jobs:
         message(f"nothing to push in {spool}")
         if options.as_json:
             emit_json({"spool": str(spool), "jobs": []})
         return 0
+    pusher = open_spool(options.output_dir, spool, jobs[-1], options.config, given)
     message(f"pushing to {server_of(pusher.settings['endpoint'], pusher.settings['repo_id'])}")
     interrupted = False
     try:
