@@ -271,27 +271,3 @@ def test_ctrl_c_ends_a_wait(tmp_path: Path) -> None:
     assert output == "interrupted False\n"
     assert "hub-revisions sync" in errors  # told when the process ended
     assert time.monotonic() - started < 10
-
-
-def test_a_forked_child_leaves_the_worker_alone(tmp_path: Path) -> None:
-    folder = write_checkpoint(tmp_path / "checkpoint-1", step=1)
-    process = run_python(
-        """
-        import os, sys
-        from hub_revisions import RevisionPusher
-        pusher = RevisionPusher(sys.argv[1], repo_id="me/model", mode="spool")
-        pusher.submit(sys.argv[2])
-        child = os.fork()
-        if child == 0:
-            assert not pusher.owned
-            pusher.close()
-            sys.exit(7)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-        pusher.submit(sys.argv[2], "again")
-        print(len(pusher.status()))
-        """,
-        str(tmp_path),
-        str(folder),
-    )
-    output, errors = process.communicate(timeout=30)
-    assert output == "2\n", errors
