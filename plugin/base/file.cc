@@ -80,6 +80,12 @@ Status write_file_atomic(const std::string& path, std::string_view bytes, Durabi
   return {};
 }
 
+Status fill_file(const std::string& path, std::string_view bytes) {
+  const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!file) return errno_error(errno, "cannot create " + path);
+  return write_all(file.get(), bytes, path);
+}
+
 Status make_private_directory(const std::string& path) {
   const std::filesystem::path target(path);
   std::error_code code;

@@ -39,6 +39,9 @@ Result<std::string> read_file(const std::string& path, std::uint64_t limit);
 // it into place.
 inline constexpr const char* kTemporarySuffix = ".tmp";
 Status write_file_atomic(const std::string& path, std::string_view bytes, Durability durability);
+// Writes a file that nobody looks at yet, and that is missing or empty (mode 0600). Not truncated:
+// ext4 writes a truncated file to disk when it is closed (auto_da_alloc), and the caller waits.
+Status fill_file(const std::string& path, std::string_view bytes);
 // Writes all of `bytes` to an open descriptor; `what` names it in the error.
 Status write_all(int fd, std::string_view bytes, std::string_view what);
 // Has what is written to a file, or the entries of a folder, on disk when it returns.

@@ -36,6 +36,7 @@ void set_thread_priority(ThreadPriority priority) {
   const auto tid = static_cast<pid_t>(::syscall(SYS_gettid));
   const sched_param none{};
   if (priority == ThreadPriority::kLow || ::sched_setscheduler(tid, SCHED_IDLE, &none) != 0) {
+    ::sched_setscheduler(tid, SCHED_BATCH, &none);
     ::setpriority(PRIO_PROCESS, static_cast<id_t>(tid), 10);
   }
   ::syscall(SYS_ioprio_set, kIoprioWhoProcess, 0, kIoprioBestEffortLowest);

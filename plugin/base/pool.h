@@ -13,7 +13,9 @@ namespace hubrev {
 
 enum class ThreadPriority {
   kNormal,
-  kLow,  // nice 10 and the lowest best-effort IO class: training goes first
+  // Training goes first: nice 10, the lowest best-effort IO class, and SCHED_BATCH (sched(7)), by
+  // which a thread that is woken waits for a free core instead of taking the one of who woke it.
+  kLow,
   // SCHED_IDLE (sched(7)), and IO as kLow: runs on what training leaves over, at a few thousandths
   // of a core where that is nothing. For threads that hold no lock, ours or the file system's, that
   // a training thread may wait for.

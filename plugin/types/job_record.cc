@@ -164,6 +164,16 @@ void optional_from_json(const json& j, const char* key, std::optional<T>& value)
   if (const auto at = j.find(key); at != j.end() && !at->is_null()) value = number_of<T>(*at, key);
 }
 
+SharedSettings settings_from_json(const json& j) {
+  if (!j.is_object()) throw std::invalid_argument("settings are no object");
+  for (const char* key : {"endpoint", "repo_id"}) {
+    if (j.contains(key) && !j[key].is_string()) {
+      throw std::invalid_argument(std::string(key) + " is no string");
+    }
+  }
+  return std::make_shared<json>(j);
+}
+
 JobRecord parse(const json& j) {
   JobRecord r;
   r.id = j.at("id").get<std::string>();
@@ -179,13 +189,7 @@ JobRecord parse(const json& j) {
     if (value.is_number()) r.metrics[name] = value.get<double>();
   }
   read_number(j, "created_ms", r.created_ms);
-  r.settings = j.at("settings");
-  if (!r.settings.is_object()) throw std::invalid_argument("settings are no object");
-  for (const char* key : {"endpoint", "repo_id"}) {
-    if (r.settings.contains(key) && !r.settings[key].is_string()) {
-      throw std::invalid_argument(std::string(key) + " is no string");
-    }
-  }
+  r.settings = settings_from_json(j.at("settings"));
   for (const json& file : j.at("frozen")) r.frozen.push_back(frozen_from_json(file));
   j.at("excluded").get_to(r.excluded);
   r.skipped_folder = folder_from_json(j.value("skipped_folder", json(nullptr)));
@@ -229,8 +233,14 @@ bool is_final(JobState state) {
 }
 
 json to_json(const JobRecord& r) {
-  json frozen = json::array();
+  json j = summary_to_json(r);
+  json& frozen = j["frozen"] = json::array();
   for (const FrozenFile& file : r.frozen) frozen.push_back(frozen_to_json(file));
+  j["settings"] = *r.settings;
+  return j;
+}
+
+json summary_to_json(const JobRecord& r) {
   json fixes = json::array();
   for (const FixReport& fix : r.fixes) fixes.push_back(fix_to_json(fix));
   return {{"id", r.id},
@@ -243,8 +253,6 @@ json to_json(const JobRecord& r) {
           {"metrics", r.metrics},
           {"eos_token_id", optional_to_json(r.eos_token_id)},
           {"created_ms", r.created_ms},
-          {"settings", r.settings},
-          {"frozen", std::move(frozen)},
           {"excluded", r.excluded},
           {"skipped_folder", folder_to_json(r.skipped_folder)},
           {"suffix", r.suffix},

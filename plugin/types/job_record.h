@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -43,6 +44,9 @@ struct FixReport {
   std::vector<std::string> files;  // paths in the revision that were changed
 };
 
+// Effective settings as a JSON object. Many records have the same, and training waits for copies.
+using SharedSettings = std::shared_ptr<const nlohmann::json>;
+
 struct JobRecord {
   std::string id;          // unique in the spool and sortable by creation
   std::string revision;    // branch name
@@ -52,10 +56,11 @@ struct JobRecord {
       saved_ns;  // when it was saved, by which one save is told from another
   std::optional<std::int64_t> step;
   std::optional<double> epoch;
-  std::map<std::string, double> metrics;               // of this step, e.g. eval_loss
-  std::optional<std::int64_t> eos_token_id;            // the live tokenizer's, where there was one
-  std::int64_t created_ms = 0;                         // unix milliseconds; the commit's time
-  nlohmann::json settings = nlohmann::json::object();  // effective settings when submitted
+  std::map<std::string, double> metrics;     // of this step, e.g. eval_loss
+  std::optional<std::int64_t> eos_token_id;  // the live tokenizer's, where there was one
+  std::int64_t created_ms = 0;               // unix milliseconds; the commit's time
+  // When submitted; never null.
+  SharedSettings settings = std::make_shared<nlohmann::json>(nlohmann::json::object());
   std::vector<FrozenFile> frozen;
   std::vector<std::string> excluded;  // left out by `contents`, paths in the checkpoint
   // The checkpoint's folder when it was skipped: only that very folder is frozen later.
@@ -79,6 +84,8 @@ struct JobRecord {
 };
 
 nlohmann::json to_json(const JobRecord& record);
+// Without its settings and the list of what is frozen, which are what makes a record large.
+nlohmann::json summary_to_json(const JobRecord& record);
 // kCorrupt with what is wrong when the text is no such record.
 Result<JobRecord> job_record_from_json(std::string_view text);
 

@@ -48,7 +48,7 @@ bool folder_exists(const std::string& path) {
 Engine::Engine(Settings settings, nlohmann::json effective, std::string output_dir, Spool spool,
                Secret token)
     : settings_(std::move(settings)),
-      effective_(std::move(effective)),
+      effective_(std::make_shared<nlohmann::json>(std::move(effective))),
       output_dir_(std::move(output_dir)),
       environment_(process_environment()),
       spool_(std::move(spool)),
@@ -121,8 +121,12 @@ void Engine::take_up(JobRecord record, bool has_successor) {
                       "its snapshot is missing from the spool; publish the checkpoint again"));
     }
   } else {
-    if (!endpoint_override_.empty()) record.settings["endpoint"] = endpoint_override_;
-    const auto meant = parse_settings(record.settings);
+    if (!endpoint_override_.empty()) {
+      nlohmann::json moved = *record.settings;
+      moved["endpoint"] = endpoint_override_;
+      record.settings = std::make_shared<nlohmann::json>(std::move(moved));
+    }
+    const auto meant = parse_settings(*record.settings);
     if (!meant.ok()) {
       fail(meant.error());
     } else if (servers_of(*meant) != servers_of(settings_)) {

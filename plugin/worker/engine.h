@@ -97,7 +97,7 @@ class Engine {
   void save(const JobRecord& record);
 
   const Settings settings_;
-  const nlohmann::json effective_;  // every key; stored with each job
+  const SharedSettings effective_;  // every key; stored with each job
   const std::string output_dir_;
   // As it was on the caller's thread, who may change it while lanes start programs.
   const std::vector<std::string> environment_;

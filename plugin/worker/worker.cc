@@ -18,9 +18,7 @@ std::string absolute(const std::string& path) {
 
 // Without what would make it megabytes in a long training.
 nlohmann::json shown(const JobTable::View& view) {
-  nlohmann::json record = to_json(view.record);
-  record.erase("frozen");
-  record.erase("settings");
+  nlohmann::json record = summary_to_json(view.record);
   record["progress"] = to_json(*view.progress, system_clock().unix_ms());
   return record;
 }

@@ -23,7 +23,8 @@ JobRecord full_record() {
   r.metrics = {{"eval_loss", 0.1}, {"eval_accuracy", 0.875}};
   r.eos_token_id = 151'645;
   r.created_ms = 1'769'860'800'123;
-  r.settings = {{"repo_id", "a/b"}, {"tags", {"x", "y"}}};
+  r.settings =
+      std::make_shared<nlohmann::json>(nlohmann::json{{"repo_id", "a/b"}, {"tags", {"x", "y"}}});
   constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
   r.frozen = {{"config.json", FreezeMethod::kCopy, {1, 2, 3}, 0, 2},
               {"model.safetensors", FreezeMethod::kHardLink, {kMax, 1ull << 40, -5}, 0, 1ull << 40},
@@ -192,7 +193,7 @@ TEST(JobRecord, HostileTextIsCorrupt) {
 
 TEST(JobRecord, SettingsNestedWithoutEndAreCorrupt) {
   std::string text = to_json(full_record()).dump();
-  const std::string settings = full_record().settings.dump();
+  const std::string settings = full_record().settings->dump();
   constexpr std::size_t kDepth = 500'000;
   text.replace(text.find(settings), settings.size(),
                std::string(kDepth, '[') + std::string(kDepth, ']'));
