@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
-from . import machine, plots
+from . import cores, machine, plots
 from .effort import Effort
 from .table import measurement_tables, verdict_table
 from .targets import judge
@@ -33,6 +33,8 @@ marked, and is no failure."""
 def main(arguments: list[str] | None = None) -> int:
     """Run the measurements asked for, in a fixed order; the exit status."""
     options = _parse(arguments)
+    if options.client_cores:
+        cores.divide(options.client_cores)
     _leave_the_user_out()
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
@@ -81,6 +83,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the results")
     parser.add_argument("--workdir", type=Path, metavar="DIR",
                         help="for what is pushed (default: --out); deleted at the end")  # fmt: skip
+    parser.add_argument("--client-cores", type=int, metavar="N",
+                        help="give clients N cores, and servers the others")  # fmt: skip
     return parser.parse_args(arguments)
 
 

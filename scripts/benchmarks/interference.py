@@ -1,11 +1,11 @@
 """How much slower training gets while a push runs in its process.
 
-Two loops, each in a process of its own: a real Trainer on all cores with torch's default threads,
-and pure Python, which needs one core and the GIL. Blocks without a push, with ours, and with
-huggingface_hub's upload thread (without Xet) take turns. A block is compared with its two
-neighbours without one, so that what else slows the machine takes part in both; told are the median
-over all turns and the quartiles. The row of `none` compares blocks without a push in the same way:
-what differs there is noise.
+Loops, each in a process of its own: a real Trainer on all cores with torch's default threads, one
+on a GPU where there is one, and pure Python, which needs one core and the GIL. Blocks without a
+push, with ours, and with huggingface_hub's upload thread (without Xet) take turns. A block is
+compared with its two neighbours without one, so that what else slows the machine takes part in
+both; told are the median over all turns and the quartiles. The row of `none` compares blocks
+without a push in the same way: what differs there is noise.
 
 The push covers its block, and the block the push, unless that takes several times as long as a
 block without one. A push that is over too soon is an error. Its checkpoint is of holes, in memory,
@@ -29,7 +29,7 @@ from typing import Protocol
 from . import Report, Row
 from .checkpoints import MIB, write_checkpoint
 from .effort import Effort
-from .loops import LOOPS
+from .loops import LOOPS, possible
 from .process import Meter, measure
 from .servers import HubClient, Servers, Target, received
 
@@ -43,7 +43,8 @@ _WARM_UP_S = 2.0
 
 @dataclass(frozen=True)
 class Plan:
-    """How many turns, how long a block without a push is, and how many shards of 64 MiB one has."""
+    """How many turns, how long a block without a push is, and how many shards of 64 MiB a push has
+    for every two cores."""
 
     turns: int
     block_s: float
@@ -128,14 +129,14 @@ class HubPush:
 
 
 def run(effort: Effort, work: Path, report: Report) -> list[Row]:
-    """Both loops, one after the other."""
+    """All loops, one after the other."""
     plan = _PLANS[effort]
     rows = []
     with Servers(work / "servers") as servers:
         for pid in servers.pids:
             os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
         hub = (servers.endpoint, servers.token, servers.storage_endpoint)
-        for loop in LOOPS:
+        for loop in possible():
             report(f"{loop} loop")
             folder = Path(tempfile.mkdtemp(dir="/dev/shm", prefix="hub-revisions-bench-"))
             try:
@@ -162,7 +163,8 @@ def _take_turns(
 ) -> Iterator[None]:
     """Takes the loop's place between two steps: each item stands for a step that it has made."""
     checkpoint = folder / "checkpoint-1"
-    write_checkpoint(checkpoint, [_SHARD] * plan.shards, seed=None)
+    pairs = max(1, len(os.sched_getaffinity(0)) // 2)
+    write_checkpoint(checkpoint, [_SHARD] * plan.shards * pairs, seed=None)
     warm = time.perf_counter() + _WARM_UP_S
     while time.perf_counter() < warm:
         yield

@@ -8,8 +8,19 @@ from pathlib import Path
 from typing import Any
 
 
-def train(steps: Iterator[None], folder: Path) -> None:
+def train_on_cpu(steps: Iterator[None], folder: Path) -> None:
     """A Trainer on the CPU, of whose steps one takes some tens of milliseconds on two cores."""
+    _train(steps, folder, layers=2, hidden=256, tokens=64, use_cpu=True)
+
+
+def train_on_gpu(steps: Iterator[None], folder: Path) -> None:
+    """A Trainer on a GPU, with a model of 0.4 billion parameters."""
+    _train(steps, folder, layers=24, hidden=1024, tokens=512, bf16=True)
+
+
+def _train(
+    steps: Iterator[None], folder: Path, layers: int, hidden: int, tokens: int, **arguments: Any
+) -> None:
     import torch
     from transformers import (
         LlamaConfig,
@@ -28,14 +39,14 @@ def train(steps: Iterator[None], folder: Path) -> None:
     model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=512,
-            hidden_size=256,
-            intermediate_size=512,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=4,
+            hidden_size=hidden,
+            intermediate_size=2 * hidden,
+            num_hidden_layers=layers,
+            num_attention_heads=hidden // 64,
+            num_key_value_heads=hidden // 64,
         )
     )
-    tokens = torch.randint(0, 512, (64, 64)).tolist()
+    rows = torch.randint(0, 512, (64, tokens)).tolist()
     trainer = Trainer(
         model=model,
         args=TrainingArguments(
@@ -45,10 +56,10 @@ def train(steps: Iterator[None], folder: Path) -> None:
             save_strategy="no",
             logging_strategy="no",
             report_to=[],
-            use_cpu=True,
             disable_tqdm=True,
+            **arguments,
         ),
-        train_dataset=[{"input_ids": row, "labels": row} for row in tokens],
+        train_dataset=[{"input_ids": row, "labels": row} for row in rows],
         callbacks=[EachStep()],
     )
     trainer.remove_callback(PrinterCallback)
@@ -64,6 +75,14 @@ def count(steps: Iterator[None], folder: Path) -> None:
 
 
 LOOPS: Mapping[str, Callable[[Iterator[None], Path], None]] = {
-    "trainer": train,
+    "trainer": train_on_cpu,
+    "trainer on GPU": train_on_gpu,
     "python": count,
 }
+
+
+def possible() -> list[str]:
+    """Names of the loops that this machine can run."""
+    import torch
+
+    return [name for name in LOOPS if "GPU" not in name or torch.cuda.is_available()]

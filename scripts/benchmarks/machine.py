@@ -12,6 +12,8 @@ from pathlib import Path
 import hub_revisions
 import psutil
 
+from . import cores
+
 _PACKAGES = ("huggingface_hub", "hf_xet", "transformers", "torch")
 _PROGRAMS = {
     "git": ("git", "--version"),
@@ -28,6 +30,7 @@ def describe(work: Path) -> dict[str, str | int | float | None]:
     return {
         "cpu": _cpu(),
         "cores": len(os.sched_getaffinity(0)),
+        "server_cores": len(cores.of_servers() - os.sched_getaffinity(0)),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "kernel": platform.release(),
         "file_system": _file_system(work),

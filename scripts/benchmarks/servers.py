@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 
 import psutil
 
+from . import cores
+
 _S = TypeVar("_S", bound="Servers")
 _MEMORY = Path("/dev/shm")
 USER = "local-user"
@@ -135,6 +137,7 @@ class Servers(HubClient):
             env=os.environ | {"PYTHONPATH": search_path},
         )
         self._processes.append(process)
+        os.sched_setaffinity(process.pid, cores.of_servers())  # before it starts threads
         deadline = time.monotonic() + _START_TIMEOUT
         while not port_file.exists():
             if process.poll() is not None or time.monotonic() > deadline:
