@@ -114,8 +114,7 @@ std::vector<Status> ThreadPool::run_all(std::vector<std::function<Status()>> tas
   return std::move(batch->results);
 }
 
-Status ThreadPool::run_until_error(std::vector<std::function<Status(const std::stop_token&)>> tasks,
-                                   const std::stop_token& stop) {
+Status ThreadPool::run_until_error(std::vector<StoppableTask> tasks, const std::stop_token& stop) {
   std::stop_source source;
   const std::stop_callback follow_caller(stop, [&] { source.request_stop(); });
   const std::stop_token token = source.get_token();

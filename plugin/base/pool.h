@@ -22,6 +22,9 @@ enum class ThreadPriority {
   kIdle,
 };
 
+// Ends soon, as kCancelled, once its token is requested.
+using StoppableTask = std::function<Status(const std::stop_token&)>;
+
 // A fixed set of threads. Tasks may block. Thread-safe; must outlive whoever waits on it.
 class ThreadPool {
  public:
@@ -40,8 +43,7 @@ class ThreadPool {
                               const std::stop_token& stop);
   // run_all() where the first error stops the others, and is the outcome: their token is requested
   // then, too.
-  Status run_until_error(std::vector<std::function<Status(const std::stop_token&)>> tasks,
-                         const std::stop_token& stop);
+  Status run_until_error(std::vector<StoppableTask> tasks, const std::stop_token& stop);
 
  private:
   struct Impl;

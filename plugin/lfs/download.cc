@@ -218,7 +218,7 @@ Status download_group(std::span<const LfsDownload> group, const LfsServer& serve
   if (!from_folder) {
     HUBREV_TRY(offers, request_group(group, server, context, stop));
   }
-  std::vector<std::function<Status(const std::stop_token&)>> tasks;
+  std::vector<StoppableTask> tasks;
   for (std::size_t i = 0; i < group.size(); ++i) {
     tasks.emplace_back([&, i](const std::stop_token& until) -> Status {
       HUBREV_TRY(PartialFile file, PartialFile::open(group[i].file, group[i].object.size, until));

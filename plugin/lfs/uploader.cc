@@ -77,11 +77,12 @@ struct Upload {
   LfsServer server;  // knows of the agents
   const UploadContext& context;
   TransferAgents& agents;
-  std::stop_token stop;
   ClaimedObjects claimed;
   std::vector<LfsObject> objects;  // each slot is written by one task
 
-  TransferContext transfers() const { return {server, context, agents, stop}; }
+  TransferContext transfers(const std::stop_token& stop) const {
+    return {server, context, agents, stop};
+  }
 };
 
 Result<LfsObject> hash_file(const LfsFile& file, Progress& progress, std::vector<char>& buffer,
@@ -102,12 +103,12 @@ Result<LfsObject> hash_file(const LfsFile& file, Progress& progress, std::vector
   }
 }
 
-Status hash_group(Upload& upload, const Group& group) {
+Status hash_group(Upload& upload, const Group& group, const std::stop_token& stop) {
   std::vector<char> buffer(kHashBuffer);
   for (const std::size_t i : group) {
     if (upload.objects[i].size != 0) continue;  // by ask_for_large_files()
     HUBREV_TRY(upload.objects[i],
-               hash_file(upload.files[i], *upload.context.progress, buffer, upload.stop));
+               hash_file(upload.files[i], *upload.context.progress, buffer, stop));
   }
   return upload.context.still_unchanged ? upload.context.still_unchanged() : Status();
 }
@@ -136,7 +137,8 @@ std::vector<UploadOffer> standalone_offers(const std::string& agent, std::size_t
 }
 
 Result<std::vector<UploadOffer>> request_group(const Upload& upload,
-                                               const std::vector<ObjectToSend>& items) {
+                                               const std::vector<ObjectToSend>& items,
+                                               const std::stop_token& stop) {
   if (const TransferAgent* agent = upload.agents.standalone()) {
     return standalone_offers(agent->name, items.size());
   }
@@ -146,19 +148,20 @@ Result<std::vector<UploadOffer>> request_group(const Upload& upload,
   std::string what = "uploading " + items.front().file->path;
   if (items.size() > 1) what += " and " + std::to_string(items.size() - 1) + " more";
   const UploadContext& context = upload.context;
-  return with_retry(context.retry, upload.stop, [&] {
+  return with_retry(context.retry, stop, [&] {
     return request_uploads(*context.http, upload.server, objects, what,
-                           context.retry.clock->unix_ms(), upload.stop);
+                           context.retry.clock->unix_ms(), stop);
   });
 }
 
 // After a wait for another checkpoint's upload, the batch says that the server has the object.
 Result<ObjectsInFlight::Turn> take_turn(const Upload& upload,
-                                        const std::vector<ObjectToSend>& items) {
+                                        const std::vector<ObjectToSend>& items,
+                                        const std::stop_token& stop) {
   std::vector<Sha256> oids;
   oids.reserve(items.size());
   for (const ObjectToSend& item : items) oids.push_back(item.object.oid);
-  return upload.context.in_flight->take(upload.server.url, oids, upload.stop);
+  return upload.context.in_flight->take(upload.server.url, oids, stop);
 }
 
 // No server and no agent: the objects go into the repository's folder.
@@ -166,64 +169,41 @@ bool stores_itself(const Upload& upload) {
   return is_file_url(upload.server.url) && upload.agents.standalone() == nullptr;
 }
 
-Status store_group(const Upload& upload, const std::vector<ObjectToSend>& items) {
+Status store_group(const Upload& upload, const std::vector<ObjectToSend>& items,
+                   const std::stop_token& stop) {
   const std::string repository = file_url_path(upload.server.url);
   for (const ObjectToSend& item : items) {
-    HUBREV_CHECK(store_object(item, repository, upload.context, upload.stop));
+    HUBREV_CHECK(store_object(item, repository, upload.context, stop));
   }
   return {};
 }
 
-Status upload_group(Upload& upload, const Group& group) {
-  HUBREV_CHECK(hash_group(upload, group));
+Status upload_group(Upload& upload, const Group& group, const std::stop_token& stop) {
+  HUBREV_CHECK(hash_group(upload, group, stop));
   const std::vector<ObjectToSend> items = claim_group(upload, group);
   if (items.empty()) return {};
-  HUBREV_TRY(const ObjectsInFlight::Turn turn, take_turn(upload, items));
-  if (stores_itself(upload)) return store_group(upload, items);
-  HUBREV_TRY(std::vector<UploadOffer> offers, request_group(upload, items));
+  HUBREV_TRY(const ObjectsInFlight::Turn turn, take_turn(upload, items, stop));
+  if (stores_itself(upload)) return store_group(upload, items, stop);
+  HUBREV_TRY(std::vector<UploadOffer> offers, request_group(upload, items, stop));
   for (std::size_t i = 0; i < items.size(); ++i) {
-    HUBREV_CHECK(send_object(items[i], std::move(offers[i]), upload.transfers()));
+    HUBREV_CHECK(send_object(items[i], std::move(offers[i]), upload.transfers(stop)));
   }
   return {};
-}
-
-// Tasks that were stopped because of another's error are cancelled; the other's error is the
-// reason.
-Status first_error(const std::vector<Status>& results) {
-  const auto failed = [](const Status& status) { return !status.ok(); };
-  const auto reason = std::find_if(results.begin(), results.end(), [&](const Status& status) {
-    return failed(status) && status.error().kind != ErrorKind::kCancelled;
-  });
-  if (reason != results.end()) return *reason;
-  const auto any = std::find_if(results.begin(), results.end(), failed);
-  return any == results.end() ? Status() : *any;
-}
-
-Status run_tasks(std::vector<std::function<Status()>> tasks, std::stop_source& source,
-                 ThreadPool& pool) {
-  for (std::function<Status()>& task : tasks) {
-    task = [&source, run = std::move(task)] {
-      Status status = run();
-      if (!status.ok()) source.request_stop();
-      return status;
-    };
-  }
-  return first_error(pool.run_all(std::move(tasks), source.get_token()));
 }
 
 // What is too large for one PUT is asked for ahead of everything else, because a way for it may be
 // missing. The uplink waits for these hashes, which take a fraction of the time of the upload; the
 // files are asked for again when it is their turn, as addresses expire.
-std::vector<std::function<Status()>> ask_for_large_files(Upload& upload) {
-  std::vector<std::function<Status()>> tasks;
+std::vector<StoppableTask> ask_for_large_files(Upload& upload) {
+  std::vector<StoppableTask> tasks;
   if (upload.agents.standalone() != nullptr || stores_itself(upload)) return tasks;
   const std::uint64_t limit = upload.context.max_put_size.value_or(UINT64_MAX);
   for (std::size_t i = 0; i < upload.files.size() && upload.files[i].source.size() > limit; ++i) {
-    tasks.emplace_back([&upload, i]() -> Status {
-      HUBREV_CHECK(hash_group(upload, {i}));
+    tasks.emplace_back([&upload, i](const std::stop_token& until) -> Status {
+      HUBREV_CHECK(hash_group(upload, {i}, until));
       const LfsObject& object = upload.objects[i];
       const ObjectToSend item{&upload.files[i], {object.oid, object.size}};
-      HUBREV_TRY(const UploadOffer offer, request_offer(item, upload.transfers()));
+      HUBREV_TRY(const UploadOffer offer, request_offer(item, upload.transfers(until)));
       return check_way(item, offer, upload.context);
     });
   }
@@ -235,18 +215,17 @@ std::vector<std::function<Status()>> ask_for_large_files(Upload& upload) {
 Result<std::vector<LfsObject>> upload_files(const std::vector<LfsFile>& files,
                                             const LfsServer& server, const UploadContext& context,
                                             const std::stop_token& stop) {
-  std::stop_source source;
-  const std::stop_callback follow_caller(stop, [&] { source.request_stop(); });
   TransferAgents agents(context.agents, server.credential.token, context.pool->threads());
-  Upload upload{
-      files, server, context, agents, source.get_token(), {}, std::vector<LfsObject>(files.size())};
+  Upload upload{files, server, context, agents, {}, std::vector<LfsObject>(files.size())};
   upload.server.agents = agents.names();
-  HUBREV_CHECK(run_tasks(ask_for_large_files(upload), source, *context.pool));
-  std::vector<std::function<Status()>> tasks;
+  HUBREV_CHECK(context.pool->run_until_error(ask_for_large_files(upload), stop));
+  std::vector<StoppableTask> tasks;
   for (Group& group : make_groups(files, context.pool->threads())) {
-    tasks.emplace_back([&upload, group = std::move(group)] { return upload_group(upload, group); });
+    tasks.emplace_back([&upload, group = std::move(group)](const std::stop_token& until) {
+      return upload_group(upload, group, until);
+    });
   }
-  HUBREV_CHECK(run_tasks(std::move(tasks), source, *context.pool));
+  HUBREV_CHECK(context.pool->run_until_error(std::move(tasks), stop));
   agents.finish(stop);
   return std::move(upload.objects);
 }

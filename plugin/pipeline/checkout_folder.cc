@@ -103,7 +103,7 @@ Result<FolderState> look_at_folder(const std::string& folder,
   if (!fs::is_directory(status)) return occupied(folder, "it is no folder");
   if (fs::is_empty(folder, code)) return FolderState::kFree;
   if (code) return errno_error(code.value(), "cannot read " + folder);
-  std::vector<std::function<Status(const std::stop_token&)>> tasks;
+  std::vector<StoppableTask> tasks;
   for (const CheckoutFile& file : files) {
     tasks.emplace_back([&](const std::stop_token& until) -> Status {
       HUBREV_TRY(const std::string why, difference(folder, file, until));

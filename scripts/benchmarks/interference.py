@@ -38,7 +38,7 @@ NAME = "interference"
 _SHARD = 64 * MIB
 _SHORTEST, _LONGEST = 0.3, 4  # of a block with a push, by the length of one without
 _LOOK_S = 0.05  # how often it is looked whether the push has ended; each look takes the GIL
-_WARM_UP_S = 2.0
+_WARM_UP_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class Plan:
 
 
 _PLANS = {
-    Effort.QUICK: Plan(2, 0.8, 6),
+    Effort.QUICK: Plan(2, 0.6, 6),
     Effort.DEFAULT: Plan(4, 1.5, 12),
-    Effort.FULL: Plan(12, 6.0, 64),
+    Effort.FULL: Plan(12, 3.0, 32),
 }
 
 

@@ -39,7 +39,7 @@ TEST(ThreadPool, RunAllAnswersInTheOrderOfTheTasks) {
 TEST(ThreadPool, TheFirstErrorStopsTheOthers) {
   ThreadPool pool(2, ThreadPriority::kNormal);
   std::latch begun(2);
-  std::vector<std::function<Status(const std::stop_token&)>> tasks;
+  std::vector<StoppableTask> tasks;
   tasks.emplace_back([&](const std::stop_token& stop) -> Status {
     begun.arrive_and_wait();
     return system_clock().sleep_for(std::chrono::hours(1), stop);
