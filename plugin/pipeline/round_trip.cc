@@ -1,6 +1,7 @@
 #include "plugin/pipeline/round_trip.h"
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <random>
 #include <string>
@@ -8,11 +9,11 @@
 #include <utility>
 #include <vector>
 
-#include "plugin/base/file.h"
 #include "plugin/base/sha256.h"
 #include "plugin/git/commit_writer.h"
 #include "plugin/git/remote.h"
 #include "plugin/hub/lfs_files.h"
+#include "plugin/lfs/download.h"
 #include "plugin/lfs/file_store.h"
 #include "plugin/lfs/gitattributes.h"
 #include "plugin/lfs/uploader.h"
@@ -116,18 +117,12 @@ class RoundTrip {
     HUBREV_TRY(ScratchRepository fresh, ScratchRepository::create());
     HUBREV_CHECK(fetch(fresh.repository(), remote_, {branch_ref(target_.revision)}, stop));
     HUBREV_CHECK(tree_id(fresh.repository(), commit));
-    if (is_file_url(server.url)) {
-      HUBREV_TRY(const std::string bytes,
-                 read_file(object_path(file_url_path(server.url), *sent_), kRoundTripBytes));
-      if (sha256(bytes) == *sent_) return {};
-      return make_error(ErrorKind::kCorrupt, "what was stored is not what was sent");
-    }
-    HUBREV_TRY(const std::vector<UploadOffer> offers,
-               request_uploads(connection_.http(), server, {{*sent_, kRoundTripBytes}},
-                               "looking for what was sent", clock_.unix_ms(), stop));
-    if (offers.front().error) return *offers.front().error;
-    if (!offers.front().upload) return {};
-    return make_error(ErrorKind::kServer, "the server does not have what it has just taken");
+    std::atomic<std::uint64_t> here = 0;
+    std::atomic<std::uint64_t> received = 0;
+    const DownloadContext context{&connection_.http(), connection_.retry(), &pool_, &here,
+                                  &received};
+    const std::string file = fresh.repository().path() + "/" + kProbe;
+    return download_objects({{{*sent_, kRoundTripBytes}, kProbe, file}}, server, context, stop);
   }
 
   // A git server has no way to do so.

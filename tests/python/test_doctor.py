@@ -182,14 +182,20 @@ def test_without_a_repository_nothing_is_pushed(tmp_path: Path) -> None:
 
 STORE_REFUSES: dict[str, Any] = {"on": "storage", "method": "PUT", "do": "answer", "status": 403,
                                  "times": None}  # fmt: skip
+STORE_KEEPS: dict[str, Any] = {**STORE_REFUSES, "method": "GET"}
 PUSH_REFUSED = {"do": "refuse-push", "message": "no more branches", "times": None,
                 "path": "*/git-receive-pack"}  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [("full", "storage limit"), (STORE_REFUSES, "403"), (PUSH_REFUSED, "no more branches")],
-    ids=["full", "store", "hook"],
+    [
+        ("full", "storage limit"),
+        (STORE_REFUSES, "403"),
+        (STORE_KEEPS, "403"),
+        (PUSH_REFUSED, "no more branches"),
+    ],
+    ids=["full", "store", "download", "hook"],
 )
 def test_a_round_trip_that_fails_leaves_nothing(
     hub: LocalHub, repo_id: str, tmp_path: Path, fault: Any, words: str
