@@ -162,12 +162,12 @@ Result<PushOutcome> push_local(Repository& repository, const Remote& remote,
   HUBREV_CHECK(check_replaceable(request, current));
   HUBREV_CHECK(copy_objects(repository, local, request.commit));
   const git_oid id = to_oid(request.commit);
+  // All zeros: it must not exist. Without `force` libgit2 looks for that before it has the lock.
   const git_oid expected = to_oid(current.value_or(GitId()));
   ReferenceHandle reference;
   HUBREV_CHECK(local_check(
       git_reference_create_matching(out(reference), local.handle.get(), request.ref.c_str(), &id,
-                                    /*force=*/current ? 1 : 0, current ? &expected : nullptr,
-                                    kReflogEntry),
+                                    /*force=*/1, &expected, kReflogEntry),
       "moving " + request.ref + " of " + local.folder));
   HUBREV_CHECK(sync_ref(local, request.ref));
   return PushOutcome{PushResult::kPushed, current, ""};

@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <barrier>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -145,6 +147,43 @@ TEST_F(LocalRemote, WritersAtTheSameTimeDoNotOverwriteEachOther) {
   const std::string files = world.server.git("ls-tree --name-only log");
   EXPECT_EQ(std::count(files.begin(), files.end(), '\n'), kWriters * kEach - 1);
   world.server.git("fsck --strict --full");
+}
+
+TEST_F(LocalRemote, OfThoseWhoMakeABranchAtTheSameTimeOneDoes) {
+  constexpr int kWriters = 4;
+  constexpr int kBranches = 100;
+  const std::string url = world.remote.url;
+  std::atomic<int> made = 0;
+  std::barrier together(kWriters);
+  std::vector<std::thread> writers;
+  for (int writer = 0; writer < kWriters; ++writer) {
+    writers.emplace_back([&, writer] {
+      TempDir dir;
+      auto scratch = Repository::create(dir / "scratch").value();
+      testing::FakeClock clock;
+      Remote remote;
+      remote.url = url;
+      remote.retry.clock = &clock;
+      remote.retry.policy.max_retries = 1000;
+      PushRequest request;
+      const std::string name = std::to_string(writer);
+      request.commit = write_changed_commit(scratch, std::nullopt, {{name, "x"}}, {}, name,
+                                            {"A", "a@example.test", 1'700'000'000})
+                           .value();
+      request.policy = RefPolicy::kReplaceOwn;
+      for (int branch = 0; branch < kBranches; ++branch) {
+        request.ref = "refs/heads/" + std::to_string(branch);
+        together.arrive_and_wait();
+        const auto pushed = hubrev::push(scratch, remote, request, {});
+        made += pushed.ok();
+        if (!pushed.ok()) {
+          EXPECT_EQ(pushed.error().kind, ErrorKind::kConflict);
+        }
+      }
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_EQ(made, kBranches);
 }
 
 TEST_F(LocalRemote, ALockedRefIsTriedAgain) {
