@@ -196,7 +196,7 @@ void Spool::prepare() const {
   if (::mkdir(filling.c_str(), 0700) != 0) return;
   const std::string files = filling + "/files";
   (void)::mkdir(files.c_str(), 0700);
-  for (const std::string& path : {pack_path(files), record_path(filling)}) {
+  for (const std::string& path : {pack_path(files), record_path(filling) + kTemporarySuffix}) {
     const Fd created(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   }
   if (std::rename(filling.c_str(), next.c_str()) != 0) (void)remove_tree(filling);
@@ -206,7 +206,11 @@ Status Spool::publish(const JobRecord& record) {
   HUBREV_CHECK(check_job_id(record.id));
   const std::string staging = staging_directory(record.id);
   const std::string folder = job_folder(state_->root, record.id);
-  HUBREV_CHECK(fill_file(record_path(staging), serialize(record)));
+  const std::string written = record_path(staging) + kTemporarySuffix;
+  HUBREV_CHECK(fill_file(written, serialize(record)));
+  if (std::rename(written.c_str(), record_path(staging).c_str()) != 0) {
+    return spool_error(errno, written);
+  }
   if (std::rename(staging.c_str(), folder.c_str()) != 0) return spool_error(errno, folder);
   return {};
 }

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from child_process import until
 from hub_revisions.local_hub import LocalHub
 from hub_revisions.local_hub.faults import (
     CONTROL_PATH,
@@ -146,7 +147,8 @@ def test_an_answer_has_the_form_of_its_route(faulty: LocalHub) -> None:
     assert rest.headers["x-error-code"] == "Busy"
     assert rest.headers["x-error-message"] == "slow down"
     assert rest.headers["retry-after"] == "7" and rest.headers["ratelimit"] == '"api";r=0;t=1'
-    assert rest.headers["x-request-id"] in (faulty.root / "hub.log").read_text()
+    log, number = faulty.root / "hub.log", rest.headers["x-request-id"]
+    until(lambda: number in log.read_text(), "the request is logged, right after it was answered")
     assert get(faulty, "/me/model.git/info/lfs/x").json() == {"message": "slow down"}
     assert get(faulty, "/me/model/info/refs").text == "slow down\n"
     stored = httpx.put(f"{faulty.storage_endpoint}/x", content=bytes(1_000_000))

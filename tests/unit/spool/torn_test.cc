@@ -146,7 +146,7 @@ TEST_F(TornSpool, WhatAKilledSubmitLeftIsSweptInAnyShape) {
   temp_.write("spool/tmp-" + torn_ + "/files/sub/model.safetensors", "half");
   temp_.write("spool/tmp-" + torn_ + "/files.small", "");
   temp_.write("spool/tmp-" + torn_ + "/job.json", text_of(torn_).substr(0, 40));
-  temp_.write("spool/tmp-" + torn_ + "/job.json", "");
+  temp_.write("spool/tmp-" + torn_ + "/job.json.tmp", "");
   expect_swept("half a job");
   temp_.write("spool/tmp-" + torn_, "x");
   expect_swept("a file");
