@@ -98,6 +98,20 @@ TEST_F(LocalRemote, SomebodyElsesCommitGivesWayByThePolicyAlone) {
   EXPECT_EQ(push(request).error().kind, ErrorKind::kConflict);
 }
 
+// Whoever writes to a folder, with a repository of its own.
+struct Writer {
+  explicit Writer(const std::string& url) {
+    remote.url = url;
+    remote.retry.clock = &clock;
+    remote.retry.policy.max_retries = 1000;  // where another one has the lock
+  }
+
+  TempDir dir;
+  Repository scratch = Repository::create(dir / "scratch").value();
+  testing::FakeClock clock;
+  Remote remote;
+};
+
 // Of many writers that each expect what they saw, one wins each round, and nobody's is lost.
 TEST_F(LocalRemote, WritersAtTheSameTimeDoNotOverwriteEachOther) {
   constexpr int kWriters = 4;
@@ -106,15 +120,9 @@ TEST_F(LocalRemote, WritersAtTheSameTimeDoNotOverwriteEachOther) {
   std::vector<std::thread> writers;
   for (int writer = 0; writer < kWriters; ++writer) {
     writers.emplace_back([&, writer] {
-      TempDir dir;
-      auto scratch = Repository::create(dir / "scratch").value();
-      testing::FakeClock clock;
-      Remote remote;
-      remote.url = url;
-      remote.retry.clock = &clock;
-      remote.retry.policy.max_retries = 1000;
+      Writer own(url);
       for (int done = 0; done < kEach;) {
-        const auto refs = list_refs(scratch, remote, {});
+        const auto refs = list_refs(own.scratch, own.remote, {});
         ASSERT_TRUE(refs.ok()) << refs.error().message;
         std::optional<GitId> current;
         for (const RemoteRef& ref : *refs) {
@@ -122,18 +130,18 @@ TEST_F(LocalRemote, WritersAtTheSameTimeDoNotOverwriteEachOther) {
         }
         std::vector<GitId> parents;
         if (current) {
-          ASSERT_TRUE(hubrev::fetch(scratch, remote, {"refs/heads/log"}, {}).ok());
+          ASSERT_TRUE(hubrev::fetch(own.scratch, own.remote, {"refs/heads/log"}, {}).ok());
           parents = {*current};
         }
         const std::string name = std::to_string(writer) + "-" + std::to_string(done);
         PushRequest request;
-        request.commit = write_changed_commit(scratch, current, {{name, "x"}}, parents, name,
+        request.commit = write_changed_commit(own.scratch, current, {{name, "x"}}, parents, name,
                                               {"A", "a@example.test", 1'700'000'000})
                              .value();
         request.ref = "refs/heads/log";
         request.expected = current;
         request.policy = RefPolicy::kReplaceOwn;
-        const auto pushed = hubrev::push(scratch, remote, request, {});
+        const auto pushed = hubrev::push(own.scratch, own.remote, request, {});
         if (pushed.ok()) {
           ++done;
         } else {
@@ -158,23 +166,17 @@ TEST_F(LocalRemote, OfThoseWhoMakeABranchAtTheSameTimeOneDoes) {
   std::vector<std::thread> writers;
   for (int writer = 0; writer < kWriters; ++writer) {
     writers.emplace_back([&, writer] {
-      TempDir dir;
-      auto scratch = Repository::create(dir / "scratch").value();
-      testing::FakeClock clock;
-      Remote remote;
-      remote.url = url;
-      remote.retry.clock = &clock;
-      remote.retry.policy.max_retries = 1000;
+      Writer own(url);
       PushRequest request;
       const std::string name = std::to_string(writer);
-      request.commit = write_changed_commit(scratch, std::nullopt, {{name, "x"}}, {}, name,
+      request.commit = write_changed_commit(own.scratch, std::nullopt, {{name, "x"}}, {}, name,
                                             {"A", "a@example.test", 1'700'000'000})
                            .value();
       request.policy = RefPolicy::kReplaceOwn;
       for (int branch = 0; branch < kBranches; ++branch) {
         request.ref = "refs/heads/" + std::to_string(branch);
         together.arrive_and_wait();
-        const auto pushed = hubrev::push(scratch, remote, request, {});
+        const auto pushed = hubrev::push(own.scratch, own.remote, request, {});
         made += pushed.ok();
         if (!pushed.ok()) {
           EXPECT_EQ(pushed.error().kind, ErrorKind::kConflict);
