@@ -1,6 +1,10 @@
 #include "plugin/base/pool.h"
 
 #include <gmock/gmock.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -8,6 +12,7 @@
 #include <set>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 #include "plugin/base/clock.h"
 
@@ -70,6 +75,29 @@ TEST(ThreadPool, TheCallersStopStopsAll) {
                            stop.get_token());
   ASSERT_FALSE(outcome.ok());
   EXPECT_EQ(outcome.error().kind, ErrorKind::kCancelled);
+}
+
+// Policy and nice value that a pool's thread has.
+std::pair<int, int> scheduling_of(ThreadPriority priority) {
+  ThreadPool pool(1, priority);
+  std::pair<int, int> found;
+  pool.run_all({[&]() -> Status {
+                 const auto tid = static_cast<id_t>(::syscall(SYS_gettid));
+                 found = {::sched_getscheduler(0), ::getpriority(PRIO_PROCESS, tid)};
+                 return {};
+               }},
+               {});
+  return found;
+}
+
+TEST(ThreadPool, APriorityIsThatOfItsThreads) {
+  const auto [policy, nice] = scheduling_of(ThreadPriority::kNormal);
+  EXPECT_EQ(policy, ::sched_getscheduler(0));
+  EXPECT_EQ(nice, ::getpriority(PRIO_PROCESS, 0));
+  const auto low = scheduling_of(ThreadPriority::kLow);
+  EXPECT_EQ(low.first, SCHED_BATCH);
+  EXPECT_GE(low.second, 10);
+  EXPECT_EQ(scheduling_of(ThreadPriority::kIdle).first, SCHED_IDLE);
 }
 
 TEST(ThreadPool, AnExceptionBecomesInternal) {
