@@ -12,18 +12,11 @@ from typing import Any
 import pytest
 from hub_revisions import ConfigError, HubRevisionCallback, HubRevisionError, RevisionPusher
 from hub_revisions.local_hub import LocalHub
+from own_log import own_messages
 from tiny_training import branches, make_trainer
 from transformers import TrainerCallback
 
 UNREACHABLE = "http://127.0.0.1:1"
-
-
-def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [
-        record.getMessage()
-        for record in caplog.records
-        if record.name == "hub_revisions" and record.levelname == "ERROR"
-    ]
 
 
 def broken(hub: LocalHub, how: str) -> dict[str, Any]:
@@ -63,7 +56,7 @@ def test_training_goes_on(
     trainer = make_trainer(tmp_path, callback)
     trainer.train()
     assert trainer.state.global_step == 2
-    told = errors(caplog)
+    told = own_messages(caplog, logging.ERROR)
     assert told
     assert any(words in message for message in told), told
     if how.endswith("token"):
@@ -121,7 +114,7 @@ def test_a_wrong_file_does_not_stop_training(
     trainer = make_trainer(tmp_path / "out", HubRevisionCallback(file), max_steps=1)
     trainer.train()
     assert trainer.state.global_step == 1
-    (told,) = errors(caplog)
+    (told,) = own_messages(caplog, logging.ERROR)
     assert str(file) in told
     assert "'max_retries'" in told
     assert "no checkpoint was published" in caplog.text

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hub_revisions import HubRevisionCallback, HubRevisionError, RevisionPusher, resume_from
 from hub_revisions.local_hub import LocalHub
+from own_log import own_messages
 from tiny_training import write_checkpoint
 
 STEPS = 6
@@ -147,7 +148,7 @@ def test_without_the_resume_state_it_says_what_starts_anew(
     publish_and_wipe(output_dir, where, False)
     with caplog.at_level(logging.WARNING, "hub_revisions"):
         folder = resume_from(**where, output_dir=output_dir)
-    (warning,) = [record.getMessage() for record in caplog.records]
+    (warning,) = own_messages(caplog)
     assert "has no optimizer state" in warning
     assert 'contents="full"' in warning
     resumed = trainer_for(output_dir)

@@ -13,6 +13,7 @@ from child_process import published_steps, snapshots_left
 from holding_proxy import HoldingProxy
 from hub_revisions import HubRevisionCallback
 from hub_revisions.local_hub import LocalHub
+from own_log import own_messages
 from tiny_training import download, make_tokenizer, make_trainer
 from transformers import LlamaConfig, LlamaForCausalLM, TrainerCallback
 
@@ -237,7 +238,7 @@ def test_and_it_is_never_submitted(
         trainer.train()
     failed, done = callback.records()
     assert (failed.step, failed.state, done.step, done.state) == (1, "failed", 2, "done")
-    (told,) = [r.getMessage() for r in caplog.records if r.name == "hub_revisions"]
+    (told,) = own_messages(caplog)
     assert published_steps(hub, where["repo_id"]) == [2]
     assert OPTIMIZER in told
     assert "changed while pending" in told

@@ -35,6 +35,7 @@ from marked_token import (
     assert_clean_tree,
 )
 from tiny_training import make_trainer, write_checkpoint
+from transformers.utils import logging as transformers_logging
 
 MIB = 1 << 20
 
@@ -355,6 +356,15 @@ def test_an_upload_offer_that_names_another_host(
 # ---- at home ------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def transformers_verbosity() -> Iterator[None]:
+    """Ends what the argument `log_level` of a training sets for the whole process."""
+    before = transformers_logging.get_verbosity()
+    yield
+    transformers_logging.set_verbosity(before)
+
+
+@pytest.mark.usefixtures("transformers_verbosity")
 def test_a_training(
     hub: LocalHub, proxy: HoldingProxy, repo_id: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

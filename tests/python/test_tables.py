@@ -26,6 +26,7 @@ from hub_revisions.tables import (
     summarise,
     summary_table,
 )
+from own_log import own_messages
 from tiny_training import write_checkpoint
 
 
@@ -101,7 +102,7 @@ def test_waiting_is_bounded_and_logged(
         pusher.submit(folder)
         assert not drain(pusher, 0.1, progress_bar=False)
         assert not pusher.close(0)
-    assert [r.getMessage().split(":")[0] for r in caplog.records] == [
+    assert [message.split(":")[0] for message in own_messages(caplog)] == [
         "waiting for 1 of 1 revisions"
     ]
 

@@ -15,6 +15,7 @@ from hub_revisions.evaluation.engines import Surroundings, make_engine
 from hub_revisions.evaluation.engines.command import CommandEngine
 from hub_revisions.evaluation.environment import allowed_environment
 from hub_revisions.evaluation.verdict import read_done
+from own_log import own_messages
 
 from .conftest import Requests
 
@@ -125,7 +126,7 @@ def test_the_last_known_word_decides_and_unknown_ones_are_told_once(
     ]:
         words.write_text(text)
         assert state(made, job) is expected, text
-    assert [r.message for r in caplog.records] == [
+    assert own_messages(caplog) == [
         "options.states does not have the state 'Suspended'; taken as running"
     ]
 

@@ -19,6 +19,7 @@ from hub_revisions.evaluation.parts import Parts
 from hub_revisions.evaluation.turns import Turns
 from hub_revisions.results.store import result_file
 from hub_revisions.results.types import Result
+from own_log import own_messages
 
 from .fakes import FakeEngine, FakeRepository
 
@@ -307,7 +308,7 @@ def test_a_scheduler_that_is_away_at_submit_is_waited_for(
     world.add(A, 1)
     world.add(B, 2)
     assert [world.turn(), world.turn(10), world.turn(20), world.turn(40)] == [10, 20, 40, 40]
-    assert [r.message for r in caplog.records if "controller down" in r.message] == [
+    assert [message for message in own_messages(caplog) if "controller down" in message] == [
         "evaluations cannot be submitted and wait: controller down"
     ]
     world.engine.refusal = None
@@ -419,7 +420,7 @@ def test_when_too_many_wait_the_oldest_unstarted_are_skipped(
     assert world.engine.cancelled == ["2"]
     skipped = {r["commit"]: r["reason"] for r in world.repository.results}
     assert skipped == {B: "skipped, since more than 1 evaluations waited (max_pending)"}
-    assert any("s of step-2: skipped" in record.message for record in caplog.records)
+    assert any("s of step-2: skipped" in message for message in own_messages(caplog))
     assert [r.commit for r in world.engine.requests.values()] == [A, B, C]
 
 
