@@ -1,41 +1,76 @@
+// EVP, which is to replace these functions, hides the state that update_together() advances.
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "plugin/base/sha256.h"
 
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
-#include <new>
 #include <string>
 #include <vector>
+
+#include "plugin/base/sha256_together.h"
 
 namespace hubrev {
 
 struct Sha256Hasher::Context {
-  EVP_MD_CTX* evp = nullptr;
-  Context() : evp(EVP_MD_CTX_new()) {
-    // EVP fails here only when memory is exhausted or the provider is missing.
-    if (evp == nullptr || EVP_DigestInit_ex(evp, EVP_sha256(), nullptr) != 1) {
-      EVP_MD_CTX_free(evp);
-      throw std::bad_alloc();
-    }
+  SHA256_CTX sha{};
+  Context() { SHA256_Init(&sha); }
+
+  // How many bytes complete the block that has begun.
+  std::size_t missing() const { return (SHA256_CBLOCK - sha.num) % SHA256_CBLOCK; }
+  void count_blocks(std::size_t blocks) {
+    const std::uint64_t bits = ((std::uint64_t{sha.Nh} << 32) | sha.Nl) + blocks * 512;
+    sha.Nh = static_cast<SHA_LONG>(bits >> 32);
+    sha.Nl = static_cast<SHA_LONG>(bits);
   }
-  ~Context() { EVP_MD_CTX_free(evp); }
-  Context(const Context&) = delete;
-  Context& operator=(const Context&) = delete;
 };
 
 Sha256Hasher::Sha256Hasher() : context_(std::make_unique<Context>()) {}
 Sha256Hasher::~Sha256Hasher() = default;
 
 void Sha256Hasher::update(std::string_view bytes) {
-  EVP_DigestUpdate(context_->evp, bytes.data(), bytes.size());
+  SHA256_Update(&context_->sha, bytes.data(), bytes.size());
 }
 
 Sha256 Sha256Hasher::finish() {
   Sha256::Bytes bytes{};
-  unsigned int length = 0;
-  EVP_DigestFinal_ex(context_->evp, bytes.data(), &length);
+  SHA256_Final(bytes.data(), &context_->sha);
   return Sha256(bytes);
+}
+
+void Sha256Hasher::update_together(std::span<Sha256Hasher* const> hashers,
+                                   std::span<const std::string_view> bytes) {
+  std::array<std::string_view, kMostTogether> left;
+  for (std::size_t i = 0; i < hashers.size(); ++i) {
+    const std::size_t begun = std::min(hashers[i]->context_->missing(), bytes[i].size());
+    hashers[i]->update(bytes[i].substr(0, begun));
+    left[i] = bytes[i].substr(begun);
+  }
+  while (can_compress_together()) {
+    // Those that have whole blocks, as far as the shortest goes.
+    std::array<Sha256Message, kMostTogether> messages{};
+    std::array<std::size_t, kMostTogether> taken{};
+    std::size_t count = 0;
+    std::size_t blocks = SIZE_MAX;
+    for (std::size_t i = 0; i < hashers.size(); ++i) {
+      if (left[i].size() < SHA256_CBLOCK) continue;
+      messages[count] = {hashers[i]->context_->sha.h,
+                         reinterpret_cast<const unsigned char*>(left[i].data())};
+      taken[count++] = i;
+      blocks = std::min(blocks, left[i].size() / SHA256_CBLOCK);
+    }
+    if (count < 2) break;
+    compress_together(std::span(messages.data(), count), blocks);
+    for (std::size_t n = 0; n < count; ++n) {
+      hashers[taken[n]]->context_->count_blocks(blocks);
+      left[taken[n]].remove_prefix(blocks * SHA256_CBLOCK);
+    }
+  }
+  for (std::size_t i = 0; i < hashers.size(); ++i) hashers[i]->update(left[i]);
 }
 
 Sha256 sha256(std::string_view bytes) {

@@ -1,14 +1,17 @@
 #include "plugin/lfs/uploader.h"
 
 #include <algorithm>
+#include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <set>
 #include <span>
+#include <thread>
 #include <utility>
 
 #include "plugin/base/sha256.h"
 #include "plugin/lfs/file_store.h"
-#include "plugin/lfs/piece_hasher.h"
+#include "plugin/lfs/hash_files.h"
 #include "plugin/lfs/transfer.h"
 #include "plugin/lfs/transfer_agents.h"
 #include "plugin/types/address.h"
@@ -20,8 +23,6 @@ constexpr std::uint64_t kSmallFile = 64ull << 20;  // bytes; smaller ones share 
 // Bytes of the small files of one group.
 constexpr std::uint64_t kSmallestGroup = 8ull << 20;
 constexpr std::uint64_t kLargestGroup = 128ull << 20;
-// Bytes; what fits a core's cache beside the rest, and how often a hash looks at its token.
-constexpr std::size_t kHashBuffer = 256 << 10;
 
 using Group = std::vector<std::size_t>;  // indices of files
 
@@ -56,6 +57,59 @@ std::vector<Group> make_groups(const std::vector<LfsFile>& files, std::size_t th
   return groups;
 }
 
+// The groups of one upload on their way through its threads: first they are hashed, some together,
+// then each is sent by whoever is free.
+class GroupQueue {
+ public:
+  // `threads` that hash at the same time.
+  GroupQueue(std::vector<Group> groups, std::size_t threads)
+      : groups_(std::move(groups)),
+        together_(std::clamp((groups_.size() + threads - 1) / threads, std::size_t{1},
+                             Sha256Hasher::kMostTogether)) {}
+
+  std::size_t size() const { return groups_.size(); }
+
+  // What the calling thread is to do next. A group to send goes first, since its bytes are still in
+  // the kernel's cache.
+  struct Work {
+    bool hashed = false;          // the one group is to be sent; else all are to be hashed
+    std::vector<Group> groups{};  // none: stopped
+  };
+  // Blocks while nothing can be done and another thread hashes. Precondition: called until it gives
+  // a group to send, once for each group.
+  Work take(const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    const bool any =
+        changed_.wait(lock, stop, [&] { return !hashed_.empty() || next_ < groups_.size(); });
+    if (!any) return {};
+    if (!hashed_.empty()) {
+      Work work{true, {std::move(hashed_.front())}};
+      hashed_.pop_front();
+      return work;
+    }
+    Work work;
+    do {
+      work.groups.push_back(std::move(groups_[next_++]));
+    } while (next_ < groups_.size() && work.groups.size() < together_ &&
+             work.groups.back().size() == 1 && groups_[next_].size() == 1);
+    return work;
+  }
+
+  void put_hashed(std::vector<Group> groups) {
+    const std::lock_guard lock(mutex_);
+    for (Group& group : groups) hashed_.push_back(std::move(group));
+    changed_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;  // guards everything but together_
+  std::condition_variable_any changed_;
+  std::vector<Group> groups_;
+  std::size_t next_ = 0;  // the first that nobody has taken
+  std::deque<Group> hashed_;
+  const std::size_t together_;  // groups of one file that a thread takes at once
+};
+
 // Which objects are taken care of. The group that claims one sends it; the others need not wait for
 // it, because the whole call succeeds only if every group does.
 class ClaimedObjects {
@@ -85,31 +139,15 @@ struct Upload {
   }
 };
 
-Result<LfsObject> hash_file(const LfsFile& file, Progress& progress, std::vector<char>& buffer,
-                            const std::stop_token& stop) {
-  Sha256Hasher hasher;
-  PieceHasher pieces(file.pieces);
-  SourceReader reader = file.source.open();
-  for (;;) {
-    if (stop.stop_requested()) return make_error(ErrorKind::kCancelled, "cancelled");
-    auto got = reader.read(std::span(buffer));
-    if (!got.ok()) return with_context(std::move(got).error(), "hashing " + file.path);
-    if (*got == 0) {
-      return LfsObject{file.path, hasher.finish(), file.source.size(), pieces.finish()};
+Status hash_groups(Upload& upload, const std::vector<Group>& groups, const std::stop_token& stop) {
+  std::vector<FileToHash> files;
+  for (const Group& group : groups) {
+    for (const std::size_t i : group) {
+      if (upload.objects[i].size != 0) continue;  // by ask_for_large_files()
+      files.push_back({&upload.files[i], &upload.objects[i]});
     }
-    hasher.update({buffer.data(), *got});
-    pieces.update({buffer.data(), *got});
-    progress.bytes_hashed += *got;
   }
-}
-
-Status hash_group(Upload& upload, const Group& group, const std::stop_token& stop) {
-  std::vector<char> buffer(kHashBuffer);
-  for (const std::size_t i : group) {
-    if (upload.objects[i].size != 0) continue;  // by ask_for_large_files()
-    HUBREV_TRY(upload.objects[i],
-               hash_file(upload.files[i], *upload.context.progress, buffer, stop));
-  }
+  HUBREV_CHECK(hash_files(files, *upload.context.progress, stop));
   return upload.context.still_unchanged ? upload.context.still_unchanged() : Status();
 }
 
@@ -178,8 +216,7 @@ Status store_group(const Upload& upload, const std::vector<ObjectToSend>& items,
   return {};
 }
 
-Status upload_group(Upload& upload, const Group& group, const std::stop_token& stop) {
-  HUBREV_CHECK(hash_group(upload, group, stop));
+Status send_group(Upload& upload, const Group& group, const std::stop_token& stop) {
   const std::vector<ObjectToSend> items = claim_group(upload, group);
   if (items.empty()) return {};
   HUBREV_TRY(const ObjectsInFlight::Turn turn, take_turn(upload, items, stop));
@@ -191,6 +228,22 @@ Status upload_group(Upload& upload, const Group& group, const std::stop_token& s
   return {};
 }
 
+// Sends one group, whichever is next; until one is hashed, it hashes.
+Status upload_one_group(Upload& upload, GroupQueue& queue, const std::stop_token& stop) {
+  for (;;) {
+    GroupQueue::Work work = queue.take(stop);
+    if (work.groups.empty()) return make_error(ErrorKind::kCancelled, "cancelled");
+    if (work.hashed) return send_group(upload, work.groups.front(), stop);
+    HUBREV_CHECK(hash_groups(upload, work.groups, stop));
+    queue.put_hashed(std::move(work.groups));
+  }
+}
+
+std::size_t hashing_threads(const ThreadPool& pool) {
+  const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
+  return std::min(pool.threads(), cores);
+}
+
 // What is too large for one PUT is asked for ahead of everything else, because a way for it may be
 // missing. The uplink waits for these hashes, which take a fraction of the time of the upload; the
 // files are asked for again when it is their turn, as addresses expire.
@@ -200,7 +253,7 @@ std::vector<StoppableTask> ask_for_large_files(Upload& upload) {
   const std::uint64_t limit = upload.context.max_put_size.value_or(UINT64_MAX);
   for (std::size_t i = 0; i < upload.files.size() && upload.files[i].source.size() > limit; ++i) {
     tasks.emplace_back([&upload, i](const std::stop_token& until) -> Status {
-      HUBREV_CHECK(hash_group(upload, {i}, until));
+      HUBREV_CHECK(hash_groups(upload, {{i}}, until));
       const LfsObject& object = upload.objects[i];
       const ObjectToSend item{&upload.files[i], {object.oid, object.size}};
       HUBREV_TRY(const UploadOffer offer, request_offer(item, upload.transfers(until)));
@@ -219,13 +272,11 @@ Result<std::vector<LfsObject>> upload_files(const std::vector<LfsFile>& files,
   Upload upload{files, server, context, agents, {}, std::vector<LfsObject>(files.size())};
   upload.server.agents = agents.names();
   HUBREV_CHECK(context.pool->run_until_error(ask_for_large_files(upload), stop));
-  std::vector<StoppableTask> tasks;
-  for (Group& group : make_groups(files, context.pool->threads())) {
-    tasks.emplace_back([&upload, group = std::move(group)](const std::stop_token& until) {
-      return upload_group(upload, group, until);
-    });
-  }
-  HUBREV_CHECK(context.pool->run_until_error(std::move(tasks), stop));
+  GroupQueue queue(make_groups(files, context.pool->threads()), hashing_threads(*context.pool));
+  const std::vector<StoppableTask> tasks(queue.size(), [&](const std::stop_token& until) {
+    return upload_one_group(upload, queue, until);
+  });
+  HUBREV_CHECK(context.pool->run_until_error(tasks, stop));
   agents.finish(stop);
   return std::move(upload.objects);
 }
