@@ -1,16 +1,14 @@
 #include "plugin/lfs/uploader.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <deque>
 #include <mutex>
 #include <set>
-#include <span>
-#include <thread>
 #include <utility>
+#include <variant>
 
 #include "plugin/base/sha256.h"
 #include "plugin/lfs/file_store.h"
+#include "plugin/lfs/group_queue.h"
 #include "plugin/lfs/hash_files.h"
 #include "plugin/lfs/transfer.h"
 #include "plugin/lfs/transfer_agents.h"
@@ -18,97 +16,6 @@
 
 namespace hubrev {
 namespace {
-
-constexpr std::uint64_t kSmallFile = 64ull << 20;  // bytes; smaller ones share a batch
-// Bytes of the small files of one group.
-constexpr std::uint64_t kSmallestGroup = 8ull << 20;
-constexpr std::uint64_t kLargestGroup = 128ull << 20;
-
-using Group = std::vector<std::size_t>;  // indices of files
-
-// Large files alone, so that each starts sending as soon as it is hashed; small ones together, so
-// that they cost one request, but in groups enough to keep every thread busy to the end. A group is
-// short enough for its URLs to be used before they expire.
-std::vector<Group> make_groups(const std::vector<LfsFile>& files, std::size_t threads) {
-  std::uint64_t all_small = 0;
-  for (const LfsFile& file : files) {
-    if (file.source.size() < kSmallFile) all_small += file.source.size();
-  }
-  const std::uint64_t group_bytes =
-      std::clamp(all_small / (2 * threads), kSmallestGroup, kLargestGroup);
-  std::vector<Group> groups;
-  Group small;
-  std::uint64_t small_bytes = 0;
-  const auto close = [&] {
-    if (!small.empty()) groups.push_back(std::exchange(small, {}));
-    small_bytes = 0;
-  };
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    const std::uint64_t size = files[i].source.size();
-    if (size >= kSmallFile) {
-      groups.push_back({i});
-      continue;
-    }
-    if (small.size() == kMaxBatchObjects || small_bytes + size > group_bytes) close();
-    small.push_back(i);
-    small_bytes += size;
-  }
-  close();
-  return groups;
-}
-
-// The groups of one upload on their way through its threads: first they are hashed, some together,
-// then each is sent by whoever is free.
-class GroupQueue {
- public:
-  // `threads` that hash at the same time.
-  GroupQueue(std::vector<Group> groups, std::size_t threads)
-      : groups_(std::move(groups)),
-        together_(std::clamp((groups_.size() + threads - 1) / threads, std::size_t{1},
-                             Sha256Hasher::kMostTogether)) {}
-
-  std::size_t size() const { return groups_.size(); }
-
-  // What the calling thread is to do next. A group to send goes first, since its bytes are still in
-  // the kernel's cache.
-  struct Work {
-    bool hashed = false;          // the one group is to be sent; else all are to be hashed
-    std::vector<Group> groups{};  // none: stopped
-  };
-  // Blocks while nothing can be done and another thread hashes. Precondition: called until it gives
-  // a group to send, once for each group.
-  Work take(const std::stop_token& stop) {
-    std::unique_lock lock(mutex_);
-    const bool any =
-        changed_.wait(lock, stop, [&] { return !hashed_.empty() || next_ < groups_.size(); });
-    if (!any) return {};
-    if (!hashed_.empty()) {
-      Work work{true, {std::move(hashed_.front())}};
-      hashed_.pop_front();
-      return work;
-    }
-    Work work;
-    do {
-      work.groups.push_back(std::move(groups_[next_++]));
-    } while (next_ < groups_.size() && work.groups.size() < together_ &&
-             work.groups.back().size() == 1 && groups_[next_].size() == 1);
-    return work;
-  }
-
-  void put_hashed(std::vector<Group> groups) {
-    const std::lock_guard lock(mutex_);
-    for (Group& group : groups) hashed_.push_back(std::move(group));
-    changed_.notify_all();
-  }
-
- private:
-  std::mutex mutex_;  // guards everything but together_
-  std::condition_variable_any changed_;
-  std::vector<Group> groups_;
-  std::size_t next_ = 0;  // the first that nobody has taken
-  std::deque<Group> hashed_;
-  const std::size_t together_;  // groups of one file that a thread takes at once
-};
 
 // Which objects are taken care of. The group that claims one sends it; the others need not wait for
 // it, because the whole call succeeds only if every group does.
@@ -139,9 +46,10 @@ struct Upload {
   }
 };
 
-Status hash_groups(Upload& upload, const std::vector<Group>& groups, const std::stop_token& stop) {
+Status hash_groups(Upload& upload, const std::vector<FileGroup>& groups,
+                   const std::stop_token& stop) {
   std::vector<FileToHash> files;
-  for (const Group& group : groups) {
+  for (const FileGroup& group : groups) {
     for (const std::size_t i : group) {
       if (upload.objects[i].size != 0) continue;  // by ask_for_large_files()
       files.push_back({&upload.files[i], &upload.objects[i]});
@@ -152,7 +60,7 @@ Status hash_groups(Upload& upload, const std::vector<Group>& groups, const std::
 }
 
 // The objects of the group that nobody else sends.
-std::vector<ObjectToSend> claim_group(Upload& upload, const Group& group) {
+std::vector<ObjectToSend> claim_group(Upload& upload, const FileGroup& group) {
   std::vector<ObjectToSend> items;
   for (const std::size_t i : group) {
     const LfsObject& object = upload.objects[i];
@@ -216,7 +124,7 @@ Status store_group(const Upload& upload, const std::vector<ObjectToSend>& items,
   return {};
 }
 
-Status send_group(Upload& upload, const Group& group, const std::stop_token& stop) {
+Status send_group(Upload& upload, const FileGroup& group, const std::stop_token& stop) {
   const std::vector<ObjectToSend> items = claim_group(upload, group);
   if (items.empty()) return {};
   HUBREV_TRY(const ObjectsInFlight::Turn turn, take_turn(upload, items, stop));
@@ -231,17 +139,14 @@ Status send_group(Upload& upload, const Group& group, const std::stop_token& sto
 // Sends one group, whichever is next; until one is hashed, it hashes.
 Status upload_one_group(Upload& upload, GroupQueue& queue, const std::stop_token& stop) {
   for (;;) {
-    GroupQueue::Work work = queue.take(stop);
-    if (work.groups.empty()) return make_error(ErrorKind::kCancelled, "cancelled");
-    if (work.hashed) return send_group(upload, work.groups.front(), stop);
-    HUBREV_CHECK(hash_groups(upload, work.groups, stop));
-    queue.put_hashed(std::move(work.groups));
+    HUBREV_TRY(GroupQueue::Work work, queue.take(stop));
+    if (const auto* send = std::get_if<GroupQueue::Send>(&work)) {
+      return send_group(upload, send->group, stop);
+    }
+    auto& hash = std::get<GroupQueue::Hash>(work);
+    HUBREV_CHECK(hash_groups(upload, hash.groups, stop));
+    queue.put_hashed(std::move(hash.groups));
   }
-}
-
-std::size_t hashing_threads(const ThreadPool& pool) {
-  const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
-  return std::min(pool.threads(), cores);
 }
 
 // What is too large for one PUT is asked for ahead of everything else, because a way for it may be
@@ -253,7 +158,7 @@ std::vector<StoppableTask> ask_for_large_files(Upload& upload) {
   const std::uint64_t limit = upload.context.max_put_size.value_or(UINT64_MAX);
   for (std::size_t i = 0; i < upload.files.size() && upload.files[i].source.size() > limit; ++i) {
     tasks.emplace_back([&upload, i](const std::stop_token& until) -> Status {
-      HUBREV_CHECK(hash_groups(upload, {{i}}, until));
+      HUBREV_CHECK(hash_groups(upload, {FileGroup{i}}, until));
       const LfsObject& object = upload.objects[i];
       const ObjectToSend item{&upload.files[i], {object.oid, object.size}};
       HUBREV_TRY(const UploadOffer offer, request_offer(item, upload.transfers(until)));
@@ -272,7 +177,7 @@ Result<std::vector<LfsObject>> upload_files(const std::vector<LfsFile>& files,
   Upload upload{files, server, context, agents, {}, std::vector<LfsObject>(files.size())};
   upload.server.agents = agents.names();
   HUBREV_CHECK(context.pool->run_until_error(ask_for_large_files(upload), stop));
-  GroupQueue queue(make_groups(files, context.pool->threads()), hashing_threads(*context.pool));
+  GroupQueue queue(files, context.pool->threads());
   const std::vector<StoppableTask> tasks(queue.size(), [&](const std::stop_token& until) {
     return upload_one_group(upload, queue, until);
   });

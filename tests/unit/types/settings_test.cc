@@ -27,7 +27,7 @@ TEST(Settings, DefaultsAreValidAndTyped) {
   EXPECT_EQ(s.eos, EosPolicy::kAlign);
   EXPECT_EQ(s.use_cache, UseCachePolicy::kRestore);
   EXPECT_EQ(s.card, CardPolicy::kComplete);
-  EXPECT_EQ(s.max_shard_size, 4'500'000'000u);
+  EXPECT_EQ(s.max_shard_size, 2'000'000'000u);
   EXPECT_EQ(s.frozen_tensors, FrozenTensors::kShare);
   EXPECT_EQ(s.concurrency, 4u);
   EXPECT_EQ(s.priority, ThreadPriority::kLow);
