@@ -76,8 +76,8 @@ def data_size(path: Path) -> int:
 
 def write_checkpoint(folder: Path, sizes: Sequence[int], seed: int | None) -> None:
     """A checkpoint whose weights are one file for each of `sizes` (bytes of data), with the names
-    and the index that transformers gives shards, and what lies beside them. Those of other seeds share no tensor with
-    it; with None the weights are holes."""
+    and the index that transformers gives shards, and what lies beside them. Those of other seeds
+    share no tensor with it; with None the weights are holes."""
     write_small_files(folder)
     shards: dict[str, str] = {}
     for number, size in enumerate(sizes, start=1):

@@ -100,10 +100,10 @@ class Servers(HubClient):
             push_to(servers.new_target())
             servers.received().bytes
 
-    Everything but the storage of large files is the local hub's own: tokens, REST, git, hooks,
-    batch answers, `verify`. `folder` is made; its hub's repositories lie in `folder/hub`. It is a
-    link into memory: what a server writes does not keep the disk from a client, and thousands of
-    small objects cost it a fifth of the time.
+    Everything but the storage of large files, which it verifies, is the local hub's own: tokens,
+    REST, git, hooks, batch answers. `folder` is made; its hub's repositories lie in `folder/hub`.
+    It is a link into memory: what a server writes does not keep the disk from a client, and
+    thousands of small objects cost it a fifth of the time.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -119,6 +119,7 @@ class Servers(HubClient):
             addresses = self._start(
                 "hub_revisions.local_hub", folder / "hub.json", "--root", str(root),
                 "--port-file", str(folder / "hub.json"), "--storage-url", self.storage_endpoint,
+                "--verify-url", f"{self.storage_endpoint}/verify",
                 "--single-put-limit", _NO_LIMIT, "--multipart-threshold", _NO_LIMIT,
             )  # fmt: skip
         except BaseException:

@@ -8,7 +8,10 @@ half of nginx before a server that discards (1.0 s); nginx with `return 200` is 
 answers before it has the bytes. Every byte is received and counted.
 
 What stands in the hub's folder for an object is a hole of its size: the hub looks at name and size
-to know that an object is stored. So pushes are checked, and what was sent once is known.
+to know that an object is stored. So pushes are checked, and what was sent once is known. It also
+answers who asks it to verify an object (`POST /verify/NAMESPACE/NAME`, git-lfs
+docs/api/basic-transfers.md): a request for each object, which costs the local hub several times as
+much.
 
 `GET /received` answers how many bytes and objects there have been, as JSON.
 """
@@ -24,6 +27,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _OBJECT = re.compile(rb"PUT /([^/ ]+)/([^/ ]+)/objects/([0-9a-f]{64})/(\d+)\?\S* HTTP/1\.1")
+_VERIFY = re.compile(rb"POST /verify/([^/ ]+)/([^/ ]+) HTTP/1\.1")
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 _EXPECTS = re.compile(rb"(?i)\r\nexpect: *100-continue")
 _END = b"\r\n\r\n"
@@ -47,30 +51,38 @@ class Sink:
         with connection, suppress(ConnectionError):  # a push may be given up
             while head_and_rest := _read_head(connection, pending):
                 head, pending = head_and_rest
-                connection.sendall(_answer(*self._handle(connection, head, len(pending))))
+                connection.sendall(_answer(*self._handle(connection, head, pending)))
                 pending = b""
 
-    def _handle(self, connection: socket.socket, head: bytes, received: int) -> tuple[str, bytes]:
-        """Status and body of the answer to one request, of whose body `received` bytes are here."""
+    def _handle(self, connection: socket.socket, head: bytes, begun: bytes) -> tuple[str, bytes]:
+        """Status and body of the answer to one request, whose body begins with `begun`."""
         if head.startswith(b"GET /received "):
             with self._lock:
                 count = {"bytes": self._bytes, "objects": self._objects}
             return "200 OK", json.dumps(count).encode()
         target, length = _OBJECT.match(head), _LENGTH.search(head)
+        if repository := _VERIFY.match(head):
+            asked = json.loads(_read_body(connection, begun, int(length[1]) if length else 0))
+            stored = self._path(repository[1].decode(), repository[2].decode(), asked["oid"])
+            there = stored.exists() and stored.stat().st_size == asked["size"]
+            return ("200 OK" if there else "404 Not Found"), b""
         if not target or not length or length[1] != target[4]:
             return "400 Bad Request", b"no PUT of an object of the signed size"
         if _EXPECTS.search(head):
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         size = int(length[1])
-        _drop(connection, size - received)
+        _drop(connection, size - len(begun))
         self._keep(target[1].decode(), target[2].decode(), target[3].decode(), size)
         with self._lock:
             self._bytes += size
             self._objects += 1
         return "200 OK", b""
 
+    def _path(self, namespace: str, name: str, oid: str) -> Path:
+        return self._root / namespace / f"{name}.git" / "lfs/objects" / oid[:2] / oid[2:4] / oid
+
     def _keep(self, namespace: str, name: str, oid: str, size: int) -> None:
-        path = self._root / namespace / f"{name}.git" / "lfs/objects" / oid[:2] / oid[2:4] / oid
+        path = self._path(namespace, name, oid)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
             file.truncate(size)
@@ -85,6 +97,17 @@ def _read_head(connection: socket.socket, pending: bytes) -> tuple[bytes, bytes]
         pending += received
     head, _, rest = pending.partition(_END)
     return head, rest
+
+
+def _read_body(connection: socket.socket, begun: bytes, length: int) -> bytes:
+    """A small body. Raises `ConnectionError` if the client ends before."""
+    body = begun
+    while len(body) < length:
+        received = connection.recv(length - len(body))
+        if not received:
+            raise ConnectionError(f"a body ends {length - len(body)} bytes early")
+        body += received
+    return body
 
 
 def _drop(connection: socket.socket, length: int) -> None:

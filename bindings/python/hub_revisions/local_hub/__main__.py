@@ -25,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="port of the pre-signed URLs (default: any free one)")  # fmt: skip
     add("--storage-url", metavar="URL",
         help="that port's address for clients, where it is another one")  # fmt: skip
+    add("--verify-url", metavar="URL",
+        help="a server that verifies uploads at URL/NAMESPACE/NAME in the hub's place")  # fmt: skip
     add("--user", default=Settings.user, help="the one user's name (default: %(default)s)")
     add("--url-lifetime", type=int, default=Settings.url_lifetime, metavar="SECONDS",
         help="how long a pre-signed URL is valid (default: %(default)s)")  # fmt: skip

@@ -169,7 +169,9 @@ class _Batch:
 
     def _verify_action(self) -> dict[str, Any]:
         """git-lfs sends no credentials of its own to an `authenticated` object's actions, so the
-        caller gets its own header back."""
+        caller gets its own header back. It is for this hub alone."""
+        if self._hub.settings.verify_url is not None:
+            return {"href": f"{self._hub.settings.verify_url.rstrip('/')}/{self._repository.id}"}
         return {
             "href": f"{self._hub.endpoint(self._request)}/{self._repository.id}.git"
             "/info/lfs/objects/verify",

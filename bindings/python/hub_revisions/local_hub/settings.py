@@ -16,7 +16,9 @@ class Settings:
     `storage_port` is a second listener: pre-signed URLs live on another origin than the REST API,
     as on the Hub, so that clients drop their Authorization header on the way there. 0 means any
     free port, for either listener. `storage_url` is the address under which clients reach the
-    second one, where it is not the hub's host with `storage_port`: behind a proxy, say.
+    second one, where it is not the hub's host with `storage_port`: behind a proxy, say. Clients ask
+    `verify_url`/NAMESPACE/NAME to verify uploads, where that is set, with no token; by default they
+    ask the hub.
 
     `single_put_limit` is the largest body of one PUT, by default S3's; above `multipart_threshold`
     clients that know how are offered to send an object in parts. `multipart_agent` names a custom
@@ -32,6 +34,7 @@ class Settings:
     port: int = 0
     storage_port: int = 0
     storage_url: str | None = None
+    verify_url: str | None = None
     user: str = "local-user"
     url_lifetime: int = 900
     single_put_limit: int = _S3_SINGLE_PUT_LIMIT
