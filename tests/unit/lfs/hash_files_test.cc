@@ -11,9 +11,9 @@
 namespace hubrev {
 namespace {
 
-std::string content(std::size_t size, char first) {
-  std::string bytes(size, first);
-  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(first + i % 251);
+std::string content(std::size_t size, std::size_t seed) {
+  std::string bytes(size, '\0');
+  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>((seed + i) % 251);
   return bytes;
 }
 
@@ -29,7 +29,7 @@ TEST(HashFiles, EveryDigestWhateverTheFilesBesideIt) {
   std::vector<std::string> bytes;
   for (const std::size_t size :
        {1u << 20, (1u << 18) + 1, 1u << 18, (1u << 18) - 1, 100u, 64u, 1u}) {
-    bytes.push_back(content(size, static_cast<char>('a' + bytes.size())));
+    bytes.push_back(content(size, bytes.size()));
   }
   std::vector<LfsFile> files;
   for (const std::string& text : bytes) {
