@@ -54,8 +54,7 @@ def run(effort: Effort, work: Path, report: Report) -> list[Row]:
     """One row for each percentage, system and revision."""
     rows: list[Row] = []
     total = _BYTES[effort]
-    with Servers(work / "servers") as servers, LocalHub(work / "xet-hub") as hub:
-        xet = HubClient(hub.endpoint, hub.token)
+    with Servers(work / "servers") as servers:
         for percent in _UNCHANGED_PERCENT[effort]:
             report(f"{percent} % unchanged")
             checkpoints = [
@@ -74,7 +73,7 @@ def run(effort: Effort, work: Path, report: Report) -> list[Row]:
                     servers, checkpoints, None
                 ),
                 ("huggingface_hub", "LFS"): _without_xet(servers, checkpoints),
-                ("huggingface_hub", "Xet"): _with_xet(xet, hub.root, checkpoints, work / "hf-home"),
+                ("huggingface_hub", "Xet"): _with_xet(checkpoints, work / "xet"),
             }
             for (system, way), published_row in published.items():
                 for number, published_one in enumerate(published_row, start=1):
@@ -145,14 +144,20 @@ def _without_xet(servers: Servers, checkpoints: Sequence[Path]) -> list[Publishe
     return _publish(servers, task, checkpoints, sent, clients.WITHOUT_XET)
 
 
-def _with_xet(
-    client: HubClient, root: Path, checkpoints: Sequence[Path], home: Path
-) -> list[Published]:
-    """`hf_xet` knows what it has sent from its cache in `home`; this hub has no index of chunks
-    that could tell it of others'."""
-    task = clients.publish_row_with_huggingface_hub
-    environment = {"HF_HOME": str(home), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    return _publish(client, task, checkpoints, partial(_in_xorbs, root), environment)
+def _with_xet(checkpoints: Sequence[Path], folder: Path) -> list[Published]:
+    """To a hub of its own in `folder`, which is removed: it keeps what is sent. `hf_xet` knows what
+    it has sent from its cache; this hub has no index of chunks that could tell it of others'."""
+    with LocalHub(folder / "hub") as hub:
+        environment = {"HF_HOME": str(folder / "home"), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+        published = _publish(
+            HubClient(hub.endpoint, hub.token),
+            clients.publish_row_with_huggingface_hub,
+            checkpoints,
+            partial(_in_xorbs, hub.root),
+            environment,
+        )
+    shutil.rmtree(folder)
+    return published
 
 
 def _publish(
