@@ -123,7 +123,8 @@ Status ThreadPool::run_until_error(std::vector<StoppableTask> tasks, const std::
   for (auto& task : tasks) {
     stoppable.emplace_back([&]() -> Status {
       if (token.stop_requested()) return make_error(ErrorKind::kCancelled, "cancelled");
-      Status status = task(token);
+      // Guarded here already: others may wait for what a task that throws was to do.
+      Status status = guarded([&] { return task(token); });
       if (!status.ok()) source.request_stop();
       return status;
     });

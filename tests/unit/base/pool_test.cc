@@ -64,6 +64,18 @@ TEST(ThreadPool, TheFirstErrorStopsTheOthers) {
   EXPECT_EQ(outcome.error().message, "the reason");
 }
 
+TEST(ThreadPool, ATaskThatThrowsStopsTheOthers) {
+  ThreadPool pool(2, ThreadPriority::kNormal);
+  const Status outcome = pool.run_until_error(
+      {[](const std::stop_token& own) {
+         return system_clock().sleep_for(std::chrono::hours(1), own);
+       },
+       [](const std::stop_token&) -> Status { throw std::runtime_error("what happened"); }},
+      {});
+  ASSERT_FALSE(outcome.ok());
+  EXPECT_EQ(outcome.error().kind, ErrorKind::kInternal);
+}
+
 TEST(ThreadPool, TheCallersStopStopsAll) {
   ThreadPool pool(2, ThreadPriority::kNormal);
   std::stop_source stop;
