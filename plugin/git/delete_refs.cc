@@ -4,7 +4,6 @@
 #include <string_view>
 #include <utility>
 
-#include "plugin/base/utf8.h"
 #include "plugin/git/exchange.h"
 #include "plugin/git/git_error.h"
 #include "plugin/git/git_handles.h"
@@ -64,7 +63,7 @@ class DeleteAttempt final : public Exchange {
 
   void report(std::string_view ref, const char* status) {
     Removal* one = find(ref);
-    if (one != nullptr) one->status = status == nullptr ? "" : shown_text(status);
+    if (one != nullptr) one->status = status == nullptr ? "" : refusal_text(status);
   }
 
   // Settles what the server reported. `code` is git_remote_push's, just returned.

@@ -4,7 +4,6 @@
 #include <string_view>
 #include <utility>
 
-#include "plugin/base/utf8.h"
 #include "plugin/git/exchange.h"
 #include "plugin/git/git_error.h"
 #include "plugin/git/git_handles.h"
@@ -42,7 +41,7 @@ class PushAttempt final : public Exchange {
   void report(std::string_view ref, const char* status) {
     if (ref != request_.ref) return;
     reported_ = true;
-    if (status != nullptr) refusal_ = shown_text(status);
+    if (status != nullptr) refusal_ = refusal_text(status);
   }
 
   // What it all comes to; `code` is git_remote_push's, just returned.

@@ -6,6 +6,8 @@
 #include <array>
 #include <string_view>
 
+#include "plugin/base/utf8.h"
+
 namespace hubrev {
 namespace {
 
@@ -53,6 +55,11 @@ Error moved_before_deletion(const RefDeletion& deletion, const GitId& current) {
   return make_error(ErrorKind::kConflict, deletion.ref + " is at " + current.hex() +
                                               " and no longer at " + deletion.expected.hex() +
                                               ": somebody else changed it meanwhile");
+}
+
+std::string refusal_text(const char* status) {
+  std::string text = shown_text(status);
+  return text.empty() ? "no reason was given" : text;
 }
 
 Error ref_refused(const std::string& ref, const std::string& status, const std::string& words) {

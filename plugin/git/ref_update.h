@@ -19,6 +19,10 @@ Status check_replaceable(const PushRequest& request, const std::optional<GitId>&
 // kConflict for a ref that somebody else has moved before it was deleted.
 Error moved_before_deletion(const RefDeletion& deletion, const GitId& current);
 
+// What a server reported of a ref that it did not change, as one line; never "". `status` is not
+// null: libgit2 gives null where the server took the ref.
+std::string refusal_text(const char* status);
+
 // The Error for a ref that the server did not change. `status` is what it reported of the ref, as
 // one line; `words` what its hooks wrote. kConflict when the ref is no longer what the update was
 // based on, kAuth when the token may not write, else kRejected.

@@ -171,6 +171,7 @@ TEST(Faults, GarbageNeverCrashes) {
       packet(one + packet("unpack ok\n") + packet("ok refs/heads/other\n") + "0000") + "0000",
       packet(one + packet("unpack no\n") + packet("ng refs/heads/step-10 why\n") + "0000") + "0000",
       packet(one + packet("ng refs/heads/step-10")) + "0000",
+      packet(one + packet("unpack ok\n") + packet("ng refs/heads/step-10 \n") + "0000") + "0000",
       packet(one + packet("ng  \n")) + "0000",
       packet(one + packet("ok")) + "0000",
       packet(one + "0fff") + packet(one + "x") + "0000",
