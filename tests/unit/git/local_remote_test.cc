@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <barrier>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -103,7 +104,11 @@ struct Writer {
   explicit Writer(const std::string& url) {
     remote.url = url;
     remote.retry.clock = &clock;
-    remote.retry.policy.max_retries = 1000;  // where another one has the lock
+    // Where another one has the lock, and may be waiting for a core.
+    remote.retry.policy.max_retries = 1000;
+    remote.retry.on_retry = [](const Error&, auto) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    };
   }
 
   TempDir dir;
@@ -179,7 +184,7 @@ TEST_F(LocalRemote, OfThoseWhoMakeABranchAtTheSameTimeOneDoes) {
         const auto pushed = hubrev::push(own.scratch, own.remote, request, {});
         made += pushed.ok();
         if (!pushed.ok()) {
-          EXPECT_EQ(pushed.error().kind, ErrorKind::kConflict);
+          EXPECT_EQ(pushed.error().kind, ErrorKind::kConflict) << pushed.error().message;
         }
       }
     });
