@@ -74,7 +74,7 @@ std::string spool_records(const std::string& spool_dir) {
   SpoolContents contents = unwrap(released([&] { return read_spool(spool_dir); }));
   json records = json::array();
   for (const JobRecord& record : contents.records) {
-    records.push_back(to_json(record));
+    records.push_back(json::parse(to_text(record)));
     const auto progress = contents.progress.find(record.id);
     if (progress != contents.progress.end()) records.back()["progress"] = progress->second;
   }
@@ -149,6 +149,7 @@ PYBIND11_MODULE(_core, module) {
              py::arg("output_dir"));
   module.def("library_versions", &library_versions);
   module.def("fingerprint", &fingerprint_of, py::arg("directory"));
+  module.def("saved_at", &saved_at, py::arg("directory"));
   module.def("check_complete", &incompleteness, py::arg("directory"), py::arg("settings"));
   module.def("read_spool", &spool_records, py::arg("spool_dir"));
   module.def("request_cancel", &ask_cancel, py::arg("spool_dir"), py::arg("job"));

@@ -58,10 +58,9 @@ Holder make_worker(const std::string& settings, const std::string& token,
 std::string submit(Worker& worker, const std::string& directory, const std::string& revision,
                    std::optional<std::int64_t> step, std::optional<double> epoch,
                    const std::string& run, const std::map<std::string, double>& metrics,
-                   std::optional<std::int64_t> eos_token_id, std::optional<std::int64_t> saved_ns,
-                   const std::string& fingerprint) {
-  const Submission submission{directory, revision,    step,    epoch,       run,
-                              saved_ns,  fingerprint, metrics, eos_token_id};
+                   std::optional<std::int64_t> eos_token_id, const std::string& fingerprint) {
+  const Submission submission{directory, revision,    step,    epoch,
+                              run,       fingerprint, metrics, eos_token_id};
   const auto deadline = std::chrono::steady_clock::now() + worker.room_timeout();
   wait_interruptibly([&](milliseconds slice) {
     return worker.wait_for_room(slice) || std::chrono::steady_clock::now() >= deadline;
@@ -106,8 +105,7 @@ void define_worker(py::module_& module) {
       .def("submit", &submit, py::arg("directory"), py::arg("revision") = "",
            py::arg("step") = py::none(), py::arg("epoch") = py::none(), py::arg("run") = "",
            py::arg("metrics") = std::map<std::string, double>(),
-           py::arg("eos_token_id") = py::none(), py::arg("saved_ns") = py::none(),
-           py::arg("fingerprint") = "")
+           py::arg("eos_token_id") = py::none(), py::arg("fingerprint") = "")
       .def("take_up_new", [](Worker& w) { return released([&] { return w.take_up_new(); }); })
       .def("status", [](const Worker& w) { return released([&] { return dump(w.status()); }); })
       .def(

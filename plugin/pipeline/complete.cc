@@ -14,9 +14,10 @@ Status check_complete(const std::string& checkpoint, Contents contents) {
   Snapshot live{checkpoint, {}, {}};
   for (ScannedFile& file : scan.files) {
     std::error_code code;
-    const std::uint64_t size = std::filesystem::file_size(file.source, code);
-    if (code) return errno_error(code.value(), "cannot look at " + file.source);
-    live.entries.push_back({std::move(file.path), Source::from_file(file.source, size)});
+    const std::string source = scan.checkpoint.below(file.source);
+    const std::uint64_t size = std::filesystem::file_size(source, code);
+    if (code) return errno_error(code.value(), "cannot look at " + source);
+    live.entries.push_back({std::move(file.path), Source::from_file(source, size)});
   }
   return check_weights(live);
 }

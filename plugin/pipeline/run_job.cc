@@ -367,7 +367,7 @@ Status run_job(JobRecord& record, const JobContext& context, Progress& progress,
   record.attempts += 1;
   record.error.reset();
   HUBREV_CHECK(enter(JobState::kFixing, record, context));
-  HUBREV_TRY(const Settings settings, parse_settings(*record.settings));
+  HUBREV_TRY(const Settings settings, parse_settings(record.settings->values));
   HUBREV_TRY(const Snapshot snapshot,
              open_snapshot(context.spool->files_directory(record.id), record.frozen));
   HUBREV_CHECK(verify_unchanged(snapshot));

@@ -35,22 +35,23 @@ Error target_error(int code, const std::string& path) {
   return unwritten(errno_error(code, "cannot write " + shown_path(path)));
 }
 
-Result<OpenedFile> open_source(const std::string& path) {
+Result<OpenedFile> open_source(const OpenFolder& checkpoint, const std::string& source) {
   // Non-blocking, so that a pipe that took the file's place does not hang the training thread.
-  OpenedFile file{
-      path, Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)), {}};
-  if (!file.fd) return unreadable(path, errno);
+  constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+  OpenedFile file{checkpoint, source, Fd(::openat(checkpoint.fd.get(), source.c_str(), kFlags)), {}};
+  if (!file.fd) return unreadable(file.path(), errno);
   struct stat info {};
   if (::fstat(file.fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
-    return refused(path, "is no longer a regular file; save the checkpoint again");
+    return refused(file.path(), "is no longer a regular file; save the checkpoint again");
   }
   file.stamp = stamp_of(info);
   return file;
 }
 
-Result<Fd> create_target(const std::string& path) {
-  Fd out(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!out) return target_error(errno, path);
+Result<Fd> create_target(const OpenFolder& folder, const std::string& name) {
+  Fd out(
+      ::openat(folder.fd.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!out) return target_error(errno, folder.below(name));
   return out;
 }
 
@@ -71,7 +72,7 @@ Status copy_bytes(const OpenedFile& in, CopyBudget& budget,
                   const std::function<Status(std::string_view)>& out) {
   if (in.stamp.size > budget.left) {
     return unwritten(
-        make_error(ErrorKind::kNoSpace, "no room to copy " + shown_path(in.path) + " of " +
+        make_error(ErrorKind::kNoSpace, "no room to copy " + shown_path(in.path()) + " of " +
                                             std::to_string(in.stamp.size) +
                                             " bytes, by 'min_free_bytes' or 'max_spool_bytes'"));
   }
@@ -81,15 +82,15 @@ Status copy_bytes(const OpenedFile& in, CopyBudget& budget,
     const std::uint64_t want = std::min<std::uint64_t>(left, buffer.size());
     const ssize_t got = ::read(in.fd.get(), buffer.data(), static_cast<std::size_t>(want));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return errno_error(errno, "cannot read " + shown_path(in.path));
-    if (got == 0) return changed_while_frozen(in.path);
+    if (got < 0) return errno_error(errno, "cannot read " + shown_path(in.path()));
+    if (got == 0) return changed_while_frozen(in.path());
     const std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
     HUBREV_CHECK(out(bytes));
     left -= bytes.size();
   }
   struct stat after {};
   if (::fstat(in.fd.get(), &after) != 0 || stamp_of(after) != in.stamp) {
-    return changed_while_frozen(in.path);
+    return changed_while_frozen(in.path());
   }
   return {};
 }

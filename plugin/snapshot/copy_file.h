@@ -9,22 +9,27 @@
 
 #include "plugin/base/file.h"
 #include "plugin/base/result.h"
+#include "plugin/snapshot/open_folder.h"
 #include "plugin/types/snapshot.h"
 
 namespace hubrev {
 
 // A file of the checkpoint, open for reading.
 struct OpenedFile {
-  std::string path;  // absolute
+  const OpenFolder& checkpoint;
+  const std::string& source;  // its path below the checkpoint
   Fd fd;
   FileStamp stamp;  // when it was opened
+
+  std::string path() const { return checkpoint.below(source); }
 };
 
-// invalid_input when it cannot be read, vanished, or is no regular file any more.
-Result<OpenedFile> open_source(const std::string& path);
+// invalid_input when it cannot be read, vanished, or is no regular file any more. The result
+// refers to both arguments.
+Result<OpenedFile> open_source(const OpenFolder& checkpoint, const std::string& source);
 
-// `path` must not exist; mode 0600.
-Result<Fd> create_target(const std::string& path);
+// `name` must not exist in the folder; mode 0600.
+Result<Fd> create_target(const OpenFolder& folder, const std::string& name);
 
 // How many bytes one freeze may still copy.
 struct CopyBudget {

@@ -10,12 +10,12 @@
 
 namespace hubrev {
 
-// Makes `target`, which must not exist, hold what `in` holds: by a hard link, else by a reflink,
+// Makes `path` in the folder, which must not exist there, hold what `in` holds: by a hard link, else by a reflink,
 // else byte by byte. A reflink is not the first choice because the kernel writes all dirty pages of
 // the file to disk before it shares extents: seconds for a checkpoint that was just saved.
 // invalid_input when the file changes meanwhile; io or no_space when the target cannot be written.
 // An error may leave a partial target. The result is for `path` in the revision.
 Result<FrozenFile> freeze_alone(const std::string& path, const OpenedFile& in,
-                                const std::string& target, CopyBudget& budget);
+                                const OpenFolder& folder, CopyBudget& budget);
 
 }  // namespace hubrev

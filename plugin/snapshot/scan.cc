@@ -1,7 +1,9 @@
 #include "plugin/snapshot/scan.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -48,76 +50,90 @@ struct Entry {
       type;  // DT_REG, DT_DIR, DT_LNK ...; DT_UNKNOWN where the file system keeps no types
 };
 
-Result<std::vector<Entry>> list_entries(const std::string& folder) {
-  const DirectoryHandle directory(::opendir(folder.c_str()));
-  if (!directory) return unreadable(folder, errno);
+Result<std::vector<Entry>> list_entries(DIR* directory, const std::string& path) {
   std::vector<Entry> entries;
   for (;;) {
     errno = 0;
-    const dirent* entry = ::readdir(directory.get());
+    const dirent* entry = ::readdir(directory);
     if (entry == nullptr) break;
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..") entries.push_back({std::string(name), entry->d_type});
   }
-  if (errno != 0) return unreadable(folder, errno);
+  if (errno != 0) return unreadable(path, errno);
   return entries;
 }
 
-// The type of what stands at `path`, as in Entry.
-Result<unsigned char> look_up_type(const std::string& path) {
-  struct stat info {};
-  if (::lstat(path.c_str(), &info) != 0) return unreadable(path, errno);
-  return static_cast<unsigned char>(IFTODT(info.st_mode));
-}
-
-// A folder on the way down.
+// A folder on the way down; both are "" for the checkpoint, and end in a slash otherwise.
 struct Folder {
-  std::string path;    // in the revision, with a slash at its end; "" for the checkpoint
-  std::string source;  // absolute, with no symbolic link in it
+  std::string path;    // in the revision
+  std::string source;  // below the checkpoint, with no symbolic link in it
 };
 
 class Scanner {
  public:
-  Scanner(std::string root, Contents contents, FolderId spool)
-      : root_(std::move(root)), contents_(contents), spool_(spool) {}
+  Scanner(OpenFolder checkpoint, Contents contents, FolderId spool)
+      : checkpoint_(std::move(checkpoint)), contents_(contents), spool_(spool) {}
 
   Status walk(const Folder& folder);
   Scan take() && {
     std::sort(scan_.files.begin(), scan_.files.end(),
               [](const ScannedFile& a, const ScannedFile& b) { return a.path < b.path; });
     std::sort(scan_.excluded.begin(), scan_.excluded.end());
+    scan_.checkpoint = std::move(checkpoint_);
     return std::move(scan_);
   }
 
  private:
   Status visit(const Folder& folder, const Entry& entry);
-  Result<std::string> follow(const std::string& link) const;
-  Status enter(const std::string& source);
+  Result<DirectoryHandle> open(const Folder& folder) const;
+  Result<unsigned char> look_up_type(const std::string& source) const;
+  Result<std::string> follow(const std::string& source) const;
+  Status enter(int directory, const std::string& path);
   // Both names count: a link must not smuggle in what its target's name keeps out.
   bool excluded(const std::string& path, const std::string& source) const {
-    return is_excluded(path, contents_) ||
-           is_excluded(std::string_view(source).substr(root_.size() + 1), contents_);
+    return is_excluded(path, contents_) || (source != path && is_excluded(source, contents_));
   }
 
-  const std::string root_;  // with no symbolic link in it
+  OpenFolder checkpoint_;
   const Contents contents_;
   const FolderId spool_;
   std::vector<FolderId> ancestors_;  // of the folder being listed, itself included
   Scan scan_;
 };
 
-Status Scanner::enter(const std::string& source) {
+Result<DirectoryHandle> Scanner::open(const Folder& folder) const {
+  const std::string name = folder.source.empty() ? "." : folder.source;
+  const int fd = ::openat(checkpoint_.fd.get(), name.c_str(),
+                          O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  DirectoryHandle directory(fd < 0 ? nullptr : ::fdopendir(fd));
+  if (directory) return directory;
+  const int code = errno;
+  if (fd >= 0) ::close(fd);
+  return unreadable(checkpoint_.below(folder.source), code);
+}
+
+// The type of what stands there, as in Entry.
+Result<unsigned char> Scanner::look_up_type(const std::string& source) const {
   struct stat info {};
-  if (::stat(source.c_str(), &info) != 0) return unreadable(source, errno);
+  if (::fstatat(checkpoint_.fd.get(), source.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
+    return unreadable(checkpoint_.below(source), errno);
+  }
+  return static_cast<unsigned char>(IFTODT(info.st_mode));
+}
+
+// `path` is the folder's, for messages.
+Status Scanner::enter(int directory, const std::string& path) {
+  struct stat info {};
+  if (::fstat(directory, &info) != 0) return unreadable(path, errno);
   const FolderId id{info.st_dev, info.st_ino};
   if (id == spool_) {
-    return refused(root_, "holds the spool itself; choose a 'spool_dir' outside of it");
+    return refused(checkpoint_.path, "holds the spool itself; choose a 'spool_dir' outside of it");
   }
   if (std::find(ancestors_.begin(), ancestors_.end(), id) != ancestors_.end()) {
-    return refused(source, "is reached again through a symbolic link inside it; remove that link");
+    return refused(path, "is reached again through a symbolic link inside it; remove that link");
   }
   if (ancestors_.size() >= kMaxDepth) {
-    return refused(source, "is nested more than " + std::to_string(kMaxDepth) +
+    return refused(path, "is nested more than " + std::to_string(kMaxDepth) +
                                " folders deep; flatten the checkpoint");
   }
   ancestors_.push_back(id);
@@ -125,10 +141,13 @@ Status Scanner::enter(const std::string& source) {
 }
 
 Status Scanner::walk(const Folder& folder) {
-  HUBREV_CHECK(enter(folder.source));
-  HUBREV_TRY(const std::vector<Entry> entries, list_entries(folder.source));
+  const std::string path =
+      folder.source.empty() ? checkpoint_.path : checkpoint_.below(folder.source);
+  HUBREV_TRY(const DirectoryHandle directory, open(folder));
+  HUBREV_CHECK(enter(::dirfd(directory.get()), path));
+  HUBREV_TRY(const std::vector<Entry> entries, list_entries(directory.get(), path));
   if (entries.size() > kMaxEntriesPerFolder) {
-    return refused(folder.source, "holds more than " + std::to_string(kMaxEntriesPerFolder) +
+    return refused(path, "holds more than " + std::to_string(kMaxEntriesPerFolder) +
                                       " entries, the limit of the Hub; spread them over folders");
   }
   for (const Entry& entry : entries) HUBREV_CHECK(visit(folder, entry));
@@ -136,25 +155,28 @@ Status Scanner::walk(const Folder& folder) {
   return {};
 }
 
-// Where a symbolic link leads, with no link left in it.
-Result<std::string> Scanner::follow(const std::string& link) const {
+// Where a symbolic link leads, below the checkpoint and with no link left in it.
+Result<std::string> Scanner::follow(const std::string& source) const {
+  const std::string link = checkpoint_.below(source);
+  auto [root, root_code] = resolve(checkpoint_.path);
+  if (root_code != 0) return unreadable(checkpoint_.path, root_code);
   auto [target, code] = resolve(link);
   if (code == ENOENT) {
     return refused(link, "is a symbolic link to nothing; restore what it names or remove it");
   }
   if (code == ELOOP) return refused(link, "is a symbolic link to itself; remove it");
   if (code != 0) return unreadable(link, code);
-  if (target == root_) return refused(link, "is a symbolic link to the checkpoint; remove it");
-  if (!target.starts_with(root_ + "/")) {
+  if (target == root) return refused(link, "is a symbolic link to the checkpoint; remove it");
+  if (!target.starts_with(root + "/")) {
     return refused(link, "is a symbolic link to " + shown_path(target) +
                              ", outside the checkpoint; replace it by a copy");
   }
-  return target;
+  return target.substr(root.size() + 1);
 }
 
 Status Scanner::visit(const Folder& folder, const Entry& entry) {
   const std::string path = folder.path + entry.name;
-  std::string source = folder.source + "/" + entry.name;
+  std::string source = folder.source + entry.name;
   unsigned char type = entry.type;
   if (type == DT_UNKNOWN) {
     HUBREV_TRY(type, look_up_type(source));
@@ -173,41 +195,45 @@ Status Scanner::visit(const Folder& folder, const Entry& entry) {
     return {};
   }
   if (const auto problem = path_problem(path)) {
-    return refused(root_ + "/" + path, "cannot be published because its name " +
+    return refused(checkpoint_.below(path), "cannot be published because its name " +
                                            std::string(*problem) + "; rename or remove it");
   }
-  if (is_folder) return walk({path + "/", source});
+  if (is_folder) return walk({path + "/", source + "/"});
   if (type != DT_REG) {
-    return refused(source, "is neither a file nor a folder; remove it from the checkpoint");
+    return refused(checkpoint_.below(source), "is neither a file nor a folder; remove it from the checkpoint");
   }
   if (scan_.files.size() >= kMaxFiles) {
-    return refused(root_, "holds more than " + std::to_string(kMaxFiles) +
+    return refused(checkpoint_.path, "holds more than " + std::to_string(kMaxFiles) +
                               " files; publish the folder of one model");
   }
   scan_.files.push_back({path, std::move(source)});
   return {};
 }
 
-}  // namespace
-
-Result<Scan> scan_checkpoint(const std::string& checkpoint, Contents contents, FolderId spool) {
-  const auto [root, code] = resolve(checkpoint);
+Error unopened(const std::string& checkpoint, int code) {
+  struct stat info {};
+  if (code == ENOTDIR && ::stat(checkpoint.c_str(), &info) == 0) {
+    return refused(checkpoint, "is not a folder; name the folder that the trainer saved");
+  }
   if (code == ENOENT || code == ENOTDIR) {
     return refused(checkpoint, "does not exist; name the folder that the trainer saved");
   }
-  if (code != 0) return unreadable(checkpoint, code);
+  return unreadable(checkpoint, code);
+}
+
+}  // namespace
+
+Result<Scan> scan_checkpoint(const std::string& checkpoint, Contents contents, FolderId spool) {
+  OpenFolder folder{checkpoint, Fd(::open(checkpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC))};
+  if (!folder.fd) return unopened(checkpoint, errno);
   struct stat info {};
-  if (::stat(root.c_str(), &info) != 0) return unreadable(root, errno);
-  if (!S_ISDIR(info.st_mode)) {
-    return refused(checkpoint, "is not a folder; name the folder that the trainer saved");
-  }
-  if (::lstat((root + "/" + std::string(kIncompleteMarker)).c_str(), &info) == 0) {
-    return refused(checkpoint, "is still being written (it holds " +
-                                   std::string(kIncompleteMarker) +
+  const std::string marker(kIncompleteMarker);
+  if (::fstatat(folder.fd.get(), marker.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
+    return refused(checkpoint, "is still being written (it holds " + marker +
                                    "); publish it when its save is done");
   }
-  Scanner scanner(root, contents, spool);
-  HUBREV_CHECK(scanner.walk({"", root}));
+  Scanner scanner(std::move(folder), contents, spool);
+  HUBREV_CHECK(scanner.walk({"", ""}));
   return std::move(scanner).take();
 }
 

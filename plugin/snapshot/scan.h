@@ -8,16 +8,18 @@
 #include <vector>
 
 #include "plugin/base/result.h"
+#include "plugin/snapshot/open_folder.h"
 #include "plugin/types/settings.h"
 
 namespace hubrev {
 
 struct ScannedFile {
   std::string path;    // in the revision
-  std::string source;  // absolute path of the regular file, with no symbolic link in it
+  std::string source;  // the regular file below the checkpoint, with no symbolic link in it
 };
 
 struct Scan {
+  OpenFolder checkpoint;
   std::vector<ScannedFile> files;     // sorted by path
   std::vector<std::string> excluded;  // sorted; a folder left out as a whole ends in '/'
 };

@@ -32,12 +32,6 @@ Error spool_error(int code, const std::string& path) {
                                ", make it writable or choose another 'spool_dir'");
 }
 
-// Text as a person can read it. The record may quote bytes that are no UTF-8 (a server's message, a
-// folder's name); they are replaced rather than refused.
-std::string serialize(const JobRecord& record) {
-  return to_json(record).dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
-
 // What is not there (a job without a card, or one that has ended meanwhile) needs no sync.
 Status sync_path(const std::string& path) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
@@ -169,54 +163,44 @@ std::string Spool::new_job_id() {
   return make_job_id(state_->newest_ms, static_cast<std::uint32_t>(state_->random()));
 }
 
-std::string Spool::staging_directory(const std::string& job_id) const {
-  return state_->root + "/" + std::string(kStagingPrefix) + job_id;
-}
-
-Status Spool::begin(const std::string& job_id) {
+Result<std::string> Spool::begin(const std::string& job_id) {
   HUBREV_CHECK(check_job_id(job_id));
-  const std::string folder = staging_directory(job_id);
+  std::string folder = state_->root + "/" + std::string(kStagingPrefix) + job_id;
   if (::mkdir(folder.c_str(), 0700) != 0) return spool_error(errno, folder);
-  return {};
+  return folder;
 }
 
-Status Spool::begin_snapshot(const std::string& job_id) {
-  HUBREV_CHECK(check_job_id(job_id));
-  const std::string next = next_folder(state_->root);
-  if (std::rename(next.c_str(), staging_directory(job_id).c_str()) == 0) return {};
-  return begin(job_id);
+Result<std::string> Spool::begin_snapshot() {
+  std::string next = next_folder(state_->root);
+  if (::mkdir(next.c_str(), 0700) != 0 && errno != EEXIST) return spool_error(errno, next);
+  return next;
 }
 
 void Spool::prepare() const {
   const std::string next = next_folder(state_->root);
   if (::access(next.c_str(), F_OK) == 0) return;
-  // Filled under a name of its own: a submit may come at any moment. A killed one leaves a folder
-  // that the next owner sweeps away.
+  // Filled under a name of its own, and renamed in vain where a submit has begun meanwhile: a
+  // folder that holds something is not replaced. A killed one is swept away by the next owner.
   const std::string filling = state_->root + "/" + std::string(kStagingPrefix) + make_job_id(0, 0);
   if (::mkdir(filling.c_str(), 0700) != 0) return;
   const std::string files = filling + "/files";
   (void)::mkdir(files.c_str(), 0700);
-  for (const std::string& path : {pack_path(files), record_path(filling) + kTemporarySuffix}) {
+  for (const std::string& path : {pack_path(files), record_path(filling)}) {
     const Fd created(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   }
   if (std::rename(filling.c_str(), next.c_str()) != 0) (void)remove_tree(filling);
 }
 
-Status Spool::publish(const JobRecord& record) {
+Status Spool::publish(const std::string& begun, const JobRecord& record) {
   HUBREV_CHECK(check_job_id(record.id));
-  const std::string staging = staging_directory(record.id);
   const std::string folder = job_folder(state_->root, record.id);
-  const std::string written = record_path(staging) + kTemporarySuffix;
-  HUBREV_CHECK(fill_file(written, serialize(record)));
-  if (std::rename(written.c_str(), record_path(staging).c_str()) != 0) {
-    return spool_error(errno, written);
-  }
-  if (std::rename(staging.c_str(), folder.c_str()) != 0) return spool_error(errno, folder);
+  HUBREV_CHECK(fill_file(record_path(begun), to_text(record)));
+  if (std::rename(begun.c_str(), folder.c_str()) != 0) return spool_error(errno, folder);
   return {};
 }
 
-void Spool::abandon(const std::string& job_id) {
-  if (check_job_id(job_id).ok()) (void)remove_tree(staging_directory(job_id));
+void Spool::abandon(const std::string& begun) {
+  (void)remove_tree(begun);
 }
 
 Status Spool::sync_job(const std::string& job_id) const {
@@ -243,7 +227,7 @@ Status Spool::save(const JobRecord& record) {
   HUBREV_CHECK(check_job_id(record.id));
   // Not only the last state: a power loss can leave an empty file where one was replaced by another
   // that had not reached the disk (XFS), and the job would go with it.
-  return write_file_atomic(record_path(job_folder(state_->root, record.id)), serialize(record),
+  return write_file_atomic(record_path(job_folder(state_->root, record.id)), to_text(record),
                            Durability::kSync);
 }
 

@@ -7,8 +7,9 @@
 //   <root>/worker.log          of who pushes
 //   <root>/spool.log           of who only submits
 //   <root>/weights.json        what is remembered of the weights published last
-//   <root>/next/               for the next submit to fill
-//   <root>/tmp-<job id>/       being submitted; removed by the next owner if its process dies
+//   <root>/next/               the next job with a snapshot, or being it
+//   <root>/tmp-<job id>/       a job without one that is being submitted
+//                              (both are removed by the next owner if their process dies)
 //   <root>/<job id>/job.json   the record; a folder without it is no job
 //   <root>/<job id>/files/     the frozen checkpoint; without it the job has no snapshot
 //   <root>/<job id>/files.small  its small files, one after the other
@@ -71,18 +72,22 @@ class Spool {
   // Sorts after every id that this spool holds, also when the clock was set back. Creates nothing.
   std::string new_job_id();
 
-  // The life of a submit: begin, fill staging_directory(), then publish or abandon. Nothing is
-  // synced to disk: the caller is the training thread, and a kill loses nothing that was renamed.
-  std::string staging_directory(const std::string& job_id) const;
-  Status begin(const std::string& job_id);
-  // begin() for a job with a snapshot: creates nothing where prepare() was there since the last.
-  Status begin_snapshot(const std::string& job_id);
-  Status publish(const JobRecord& record);
-  void abandon(const std::string& job_id);  // best effort; open() removes what is left
+  // The life of a submit: begin a folder, fill it, then publish or abandon it. Nothing is synced to
+  // disk: the caller is the training thread, and a kill loses nothing that was renamed.
+  //
+  // A folder for a job without a snapshot.
+  Result<std::string> begin(const std::string& job_id);
+  // The folder for a job with one, of which there is one at a time: publish or abandon it before
+  // the next. Creates nothing where prepare() was there since the last.
+  Result<std::string> begin_snapshot();
+  // Makes the begun folder the record's job.
+  Status publish(const std::string& begun, const JobRecord& record);
+  void abandon(const std::string& begun);  // best effort; open() removes what is left
 
-  // Makes the folder that the next begin_snapshot() takes, with what every snapshot has in it. To
+  // Makes the folder that the next begin_snapshot() gives, with what every snapshot has in it. To
   // create a file or folder takes ext4 0.3 ms for a while after mass deletes, which is what
-  // checkpoint rotation is; so it is not left to the training thread. Best effort; one thread.
+  // checkpoint rotation is; so it is not left to the training thread. Best effort; one thread,
+  // beside which another may submit.
   void prepare() const;
 
   // Has a published job, but not its large files, written to disk: a power loss costs nothing that

@@ -1,6 +1,9 @@
 #include "plugin/types/job_record.h"
 
+#include <algorithm>
 #include <array>
+#include <charconv>
+#include <cstddef>
 #include <exception>
 #include <stdexcept>
 #include <type_traits>
@@ -60,17 +63,40 @@ std::optional<E> value_of(const Names<E, kCount>& names, std::string_view text) 
   return std::nullopt;
 }
 
-// Training waits for this once for each file; an initializer list would copy each value twice.
-json frozen_to_json(const FrozenFile& file) {
-  json j = json::object();
-  j["path"] = file.path;
-  j["method"] = name_of(kMethods, file.method);
-  j["inode"] = file.stamp.inode;
-  j["size"] = file.stamp.size;
-  j["mtime_ns"] = file.stamp.mtime_ns;
-  j["offset"] = file.offset;
-  j["length"] = file.length;
-  return j;
+std::string indented(const json& value) {
+  return value.dump(1, ' ', false, json::error_handler_t::replace);
+}
+
+void append_string(std::string& text, std::string_view value) {
+  const bool plain = std::all_of(value.begin(), value.end(), [](char c) {
+    return c >= ' ' && c <= '~' && c != '"' && c != '\\';
+  });
+  if (plain) {
+    text.append("\"").append(value).append("\"");
+  } else {
+    text += indented(json(value));
+  }
+}
+
+template <typename Number>
+void append_member(std::string& text, std::string_view key, Number number) {
+  std::array<char, 24> digits;
+  const auto end = std::to_chars(digits.begin(), digits.end(), number).ptr;
+  text.append(", \"").append(key).append("\": ").append(digits.begin(), end);
+}
+
+// Text at once: training waits for this once for each file, and nodes of JSON take five times as
+// long.
+void append_frozen(std::string& text, const FrozenFile& file) {
+  text += "  {\"path\": ";
+  append_string(text, file.path);
+  text.append(", \"method\": \"").append(name_of(kMethods, file.method)).append("\"");
+  append_member(text, "inode", file.stamp.inode);
+  append_member(text, "size", file.stamp.size);
+  append_member(text, "mtime_ns", file.stamp.mtime_ns);
+  append_member(text, "offset", file.offset);
+  append_member(text, "length", file.length);
+  text += "}";
 }
 
 // A number as it stands. nlohmann would wrap a whole one around, cut a fraction off, and convert
@@ -171,7 +197,7 @@ SharedSettings settings_from_json(const json& j) {
       throw std::invalid_argument(std::string(key) + " is no string");
     }
   }
-  return std::make_shared<json>(j);
+  return share_settings(j);
 }
 
 JobRecord parse(const json& j) {
@@ -232,12 +258,24 @@ bool is_final(JobState state) {
   return state >= JobState::kDone;
 }
 
-json to_json(const JobRecord& r) {
-  json j = summary_to_json(r);
-  json& frozen = j["frozen"] = json::array();
-  for (const FrozenFile& file : r.frozen) frozen.push_back(frozen_to_json(file));
-  j["settings"] = *r.settings;
-  return j;
+SharedSettings share_settings(json values) {
+  std::string text = indented(values);
+  for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) {
+    text.insert(at + 1, " ");
+  }
+  return std::make_shared<RecordedSettings>(std::move(values), std::move(text));
+}
+
+std::string to_text(const JobRecord& r) {
+  std::string text = indented(summary_to_json(r));
+  text.resize(text.size() - std::string_view("\n}").size());
+  text += ",\n \"frozen\": [";
+  for (const FrozenFile& file : r.frozen) {
+    text += &file == &r.frozen.front() ? "\n" : ",\n";
+    append_frozen(text, file);
+  }
+  text.append("],\n \"settings\": ").append(r.settings->text).append("\n}\n");
+  return text;
 }
 
 json summary_to_json(const JobRecord& r) {

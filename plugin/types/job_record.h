@@ -44,8 +44,14 @@ struct FixReport {
   std::vector<std::string> files;  // paths in the revision that were changed
 };
 
-// Effective settings as a JSON object. Many records have the same, and training waits for copies.
-using SharedSettings = std::shared_ptr<const nlohmann::json>;
+// Effective settings, and how a record's text says them. Many records have the same, and training
+// waits for copies and for text.
+struct RecordedSettings {
+  nlohmann::json values;  // an object
+  std::string text;
+};
+using SharedSettings = std::shared_ptr<const RecordedSettings>;
+SharedSettings share_settings(nlohmann::json values);
 
 struct JobRecord {
   std::string id;          // unique in the spool and sortable by creation
@@ -59,8 +65,7 @@ struct JobRecord {
   std::map<std::string, double> metrics;     // of this step, e.g. eval_loss
   std::optional<std::int64_t> eos_token_id;  // the live tokenizer's, where there was one
   std::int64_t created_ms = 0;               // unix milliseconds; the commit's time
-  // When submitted; never null.
-  SharedSettings settings = std::make_shared<nlohmann::json>(nlohmann::json::object());
+  SharedSettings settings = share_settings(nlohmann::json::object());  // at the submit; never null
   std::vector<FrozenFile> frozen;
   std::vector<std::string> excluded;  // left out by `contents`, paths in the checkpoint
   // The checkpoint's folder when it was skipped: only that very folder is frozen later.
@@ -83,7 +88,9 @@ struct JobRecord {
   int attempts = 0;                 // times a worker took it up
 };
 
-nlohmann::json to_json(const JobRecord& record);
+// JSON that a person can read, with a line feed at its end. It may quote bytes that are no UTF-8 (a
+// server's message, a folder's name); they are replaced rather than refused.
+std::string to_text(const JobRecord& record);
 // Without its settings and the list of what is frozen, which are what makes a record large.
 nlohmann::json summary_to_json(const JobRecord& record);
 // kCorrupt with what is wrong when the text is no such record.

@@ -48,7 +48,7 @@ bool folder_exists(const std::string& path) {
 Engine::Engine(Settings settings, nlohmann::json effective, std::string output_dir, Spool spool,
                Secret token)
     : settings_(std::move(settings)),
-      effective_(std::make_shared<nlohmann::json>(std::move(effective))),
+      effective_(share_settings(std::move(effective))),
       output_dir_(std::move(output_dir)),
       environment_(process_environment()),
       spool_(std::move(spool)),
@@ -122,11 +122,11 @@ void Engine::take_up(JobRecord record, bool has_successor) {
     }
   } else {
     if (!endpoint_override_.empty()) {
-      nlohmann::json moved = *record.settings;
+      nlohmann::json moved = record.settings->values;
       moved["endpoint"] = endpoint_override_;
-      record.settings = std::make_shared<nlohmann::json>(std::move(moved));
+      record.settings = share_settings(std::move(moved));
     }
-    const auto meant = parse_settings(*record.settings);
+    const auto meant = parse_settings(record.settings->values);
     if (!meant.ok()) {
       fail(meant.error());
     } else if (servers_of(*meant) != servers_of(settings_)) {

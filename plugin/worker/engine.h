@@ -54,6 +54,7 @@ class Engine {
   Status freeze(JobRecord& record, const std::string& fingerprint, std::uint64_t max_copied_bytes);
   Status freeze_into(const std::string& files, const std::string& card,
                      std::uint64_t max_copied_bytes, JobRecord& record) const;
+  Status store(const JobRecord& record);
   void remember(JobRecord record, const Error& error);
 
   // Sharing the spool with another process (shared.cc).

@@ -16,11 +16,7 @@ void Engine::store_late() {
   }
   for (const std::string& id : ids) {
     const auto view = jobs_.view(id);
-    if (!view) continue;
-    if (!spool_.begin(id).ok() || !spool_.publish(view->record).ok()) {
-      spool_.abandon(id);
-      continue;
-    }
+    if (!view || !store(view->record).ok()) continue;
     sync_soon(id);
     const std::lock_guard lock(later_mutex_);
     unstored_.erase(id);

@@ -40,7 +40,6 @@ Result<std::string> Engine::submit(const Submission& submission) {
   if (!status.ok()) {
     if (const Status same = check_unchanged(submission.directory, submission.fingerprint);
         !same.ok()) {
-      spool_.abandon(id);
       return same.error();
     }
     const bool skipped = status.error().kind == ErrorKind::kNoSpace;
@@ -61,7 +60,7 @@ Status Engine::describe(const Submission& submission, JobRecord& record) const {
   record.directory = submission.directory;
   record.from_spool =
       std::filesystem::path(submission.directory).lexically_relative(spool_.root()).string();
-  record.saved_ns = submission.saved_ns;
+  record.saved_ns = saved_at(submission.directory);
   record.step = submission.step;
   record.epoch = submission.epoch;
   record.metrics = submission.metrics;
@@ -90,7 +89,7 @@ Status Engine::describe(const Submission& submission, JobRecord& record) const {
 // How many bytes may be copied. kNoSpace when a limit is reached.
 Result<std::uint64_t> Engine::room() const {
   SpoolUse use;
-  use.pending = jobs_.pending_count();
+  if (settings_.max_pending) use.pending = jobs_.pending_count();
   if (settings_.max_spool_bytes) use.snapshots = jobs_.snapshots();
   return find_room(settings_, spool_, use);
 }
@@ -101,7 +100,6 @@ Status Engine::freeze_with_room(JobRecord& record, const std::string& fingerprin
     Status status =
         room_left.ok() ? freeze(record, fingerprint, *room_left) : Status(room_left.error());
     if (status.ok() || status.error().kind != ErrorKind::kNoSpace) return status;
-    spool_.abandon(record.id);
     if (!give_way()) return status;
   }
 }
@@ -133,13 +131,14 @@ bool Engine::wait_for_room(std::chrono::milliseconds timeout) const {
 Status Engine::freeze(JobRecord& record, const std::string& fingerprint,
                       std::uint64_t max_copied_bytes) {
   const auto started = system_clock().now();
-  HUBREV_CHECK(spool_.begin_snapshot(record.id));
-  const std::string staging = spool_.staging_directory(record.id);
-  HUBREV_CHECK(freeze_into(staging + "/files", staging + "/card.md", max_copied_bytes, record));
-  HUBREV_CHECK(check_unchanged(record.directory, fingerprint));
+  HUBREV_TRY(const std::string begun, spool_.begin_snapshot());
+  Status status = freeze_into(begun + "/files", begun + "/card.md", max_copied_bytes, record);
+  if (status.ok()) status = check_unchanged(record.directory, fingerprint);
   record.freeze_ms =
       std::chrono::duration<double, std::milli>(system_clock().now() - started).count();
-  return spool_.publish(record);
+  if (status.ok()) status = spool_.publish(begun, record);
+  if (!status.ok()) spool_.abandon(begun);
+  return status;
 }
 
 // Freezes the record's checkpoint into `files`, and the trainer's card into `card`.
@@ -154,9 +153,16 @@ Status Engine::freeze_into(const std::string& files, const std::string& card,
   return text.ok() ? write_file_atomic(card, *text, Durability::kRename) : Status();
 }
 
+// Makes a job of a record without a snapshot.
+Status Engine::store(const JobRecord& record) {
+  HUBREV_TRY(const std::string begun, spool_.begin(record.id));
+  Status published = spool_.publish(begun, record);
+  if (!published.ok()) spool_.abandon(begun);
+  return published;
+}
+
 // A checkpoint that could not be frozen is not forgotten: its record says why.
 void Engine::remember(JobRecord record, const Error& error) {
-  spool_.abandon(record.id);
   record.frozen.clear();
   record.excluded.clear();
   record.error = error;
@@ -167,12 +173,11 @@ void Engine::remember(JobRecord record, const Error& error) {
   }
   log_.write(LogLevel::kError,
              record.directory + ": " + std::string(to_string(record.state)) + ": " + error.message);
-  if (!spool_.begin(record.id).ok() || !spool_.publish(record).ok()) {
-    spool_.abandon(record.id);
+  if (store(record).ok()) {
+    sync_soon(record.id);
+  } else {
     const std::lock_guard later(later_mutex_);
     unstored_.insert(record.id);
-  } else {
-    sync_soon(record.id);
   }
   jobs_.add(std::move(record));
 }

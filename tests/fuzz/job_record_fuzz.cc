@@ -6,22 +6,13 @@
 #include "tests/fuzz/fuzz.h"
 
 namespace hubrev::fuzz {
-namespace {
-
-// As the spool writes it.
-std::string write(const JobRecord& record) {
-  return to_json(record).dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
-}  // namespace
-
 HUBREV_FUZZ(input) {
   const auto record = job_record_from_json(input);
   if (!record.ok()) return require_error(record.error(), ErrorKind::kCorrupt);
-  const std::string text = write(*record);
+  const std::string text = to_text(*record);
   const auto again = job_record_from_json(text);
   HUBREV_REQUIRE(again.ok(), again.error().message);
-  HUBREV_REQUIRE(write(*again) == text, text);
+  HUBREV_REQUIRE(to_text(*again) == text, text);
   // What was read is what was meant: no number became another one on the way.
   const nlohmann::json before = nlohmann::json::parse(input, nullptr, false);
   const nlohmann::json after = nlohmann::json::parse(text);

@@ -10,13 +10,13 @@ from types import SimpleNamespace
 
 import numpy
 import pytest
+from hub_revisions import _core
 from hub_revisions.checkpoint import (
     eos_token_id_of,
     find_checkpoint,
     metrics_at,
     numbers_of,
     read_trainer_state,
-    saved_at,
 )
 
 
@@ -43,11 +43,11 @@ def test_a_second_save_is_noticed_and_a_foreign_file_is_not(tmp_path: Path) -> N
     state = tmp_path / "trainer_state.json"
     state.write_text("{}")
     os.utime(state, ns=(1, 1))
-    before = saved_at(tmp_path)
+    before = _core.saved_at(str(tmp_path))
     (tmp_path / "merged").mkdir()
-    assert saved_at(tmp_path) == before
+    assert _core.saved_at(str(tmp_path)) == before
     os.utime(state, ns=(2, 2))
-    assert saved_at(tmp_path) != before
+    assert _core.saved_at(str(tmp_path)) != before
 
 
 def test_metrics_are_numbers_about_the_model() -> None:

@@ -215,13 +215,15 @@ def test_what_counts_as_sent_again() -> None:
 
 
 JOB = "/o/_hub_revisions/20260131T120000123Z-9f3a1c"
-TMP = "/o/_hub_revisions/tmp-20260131T120000123Z-9f3a1c"
+NEXT = "/o/_hub_revisions/next"
 
 
 @pytest.mark.parametrize(
     ("op", "subject", "when", "state", "stage"),
     [
-        ("write", f"{TMP}/files.small", "middle", None, "freezing"),
+        ("rename", NEXT, "after", None, "freezing"),
+        ("write", f"{NEXT}/files.small", "middle", None, "freezing"),
+        ("link", f"{NEXT}/files/model.safetensors", "after", "done", "freezing"),
         ("rename", JOB, "before", None, "freezing"),
         ("rename", JOB, "after", "queued", "frozen"),
         ("write", f"{JOB}/job.json.tmp#fixing", "middle", "queued", "queued"),

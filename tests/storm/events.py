@@ -25,6 +25,7 @@ ELSEWHERE = "elsewhere"  # while the run started, or nothing was left to do
 
 SOCKET_OPS = ("connect", "send", "recv")
 _JOB_ID = re.compile(r"\d{8}T\d{9}Z-[0-9a-f]{6}")
+_BEGUN = re.compile(r"/_hub_revisions/(next|tmp-[^/]+)(/|$)")  # no job yet
 _STAGE_OF_STATE = {
     "queued": "queued",
     "fixing": "fixing",
@@ -73,9 +74,11 @@ def stage_of(event: Event, state: str | None) -> str | None:
     """
     if event.op in SOCKET_OPS:
         return _stage_of_request(event)
+    if _BEGUN.search(event.subject):
+        return "freezing"
     if event.job is None:
         return None
-    if state is None or "/tmp-" in event.subject:
+    if state is None:
         return "freezing"
     if event.op == "rename" and event.place == "":
         return "frozen"
@@ -121,7 +124,7 @@ def staged(trace: list[Event]) -> Iterator[tuple[str, Event]]:
         before = stage_of(replace(event, when="before"), states.get(job))
         if event.op == "rename" and event.place == "":
             states[job] = "queued"
-        if event.op == "rename" and event.place == "job.json" and "/tmp-" not in event.subject:
+        if event.op == "rename" and event.place == "job.json":
             states[job] = event.subject.rpartition("#")[2]
         after = stage_of(replace(event, when="after"), states.get(job))
         if before and event.op != "recv":
@@ -144,6 +147,13 @@ def states_on_disk(spool: Path) -> dict[str, str]:
     return states
 
 
+def has_begun(spool: Path) -> bool:
+    """Whether a kill left half a submit, and not only what is prepared for the next."""
+    return any(path.stat().st_size > 0 for path in spool.glob("next/*") if path.is_file()) or any(
+        spool.glob("next/files/*")
+    )
+
+
 def stage_on_disk(spool: Path, states: Mapping[str, str], last_request: str) -> str:
     """The stage of the job that had come furthest, by what a kill at any time left.
 
@@ -153,7 +163,7 @@ def stage_on_disk(spool: Path, states: Mapping[str, str], last_request: str) -> 
     reached = [_STAGE_OF_STATE[state] for job, state in states.items()
                if state in _STAGE_OF_STATE
                and (state != "done" or (spool / job / "files").exists())]  # fmt: skip
-    if list(spool.glob("tmp-*")):
+    if has_begun(spool):
         reached.append("freezing")
     if not reached:
         return ELSEWHERE

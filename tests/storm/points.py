@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .events import SOCKET_OPS, STAGES, Event, staged, states_on_disk
+from .events import SOCKET_OPS, STAGES, Event, has_begun, staged, states_on_disk
 
 _BY_CLOCK = 0.15  # of the kills; the others are aimed
 _SWEEP = 0.5  # of those aimed at freezing, when there is something to sweep
@@ -46,7 +46,7 @@ class Aim:
         return {"STORM_KILL": "\t".join(fields)}
 
 
-SWEEP = Point("unlink", "*/tmp-*", "after")
+SWEEP = Point("unlink", "*/_hub_revisions/next*", "after")
 """Removing what a killed submit left: happens only after one."""
 
 
@@ -93,7 +93,7 @@ class Points:
             return Aim(None, seconds=dice.uniform(0.05, 0.6) * self._seconds)
         fewest = min(hits[stage] for stage in stages)
         stage = dice.choice([stage for stage in stages if hits[stage] == fewest])
-        if stage == "freezing" and any(spool.glob("tmp-*")) and dice.random() < _SWEEP:
+        if stage == "freezing" and has_begun(spool) and dice.random() < _SWEEP:
             return Aim(SWEEP, nth=dice.randint(1, 4), seconds=self._seconds)
         job = dice.choice(pending) if pending and stage not in ("freezing", "frozen") else _ANY_JOB
         point = dice.choice(list(self._of[stage]))

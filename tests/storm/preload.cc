@@ -315,6 +315,12 @@ int link(const char* from, const char* to) {
   return around_path("link", to, [&] { return real(from, to); });
 }
 
+int linkat(int from_folder, const char* from, int to_folder, const char* to, int flags) {
+  static const auto real = next<int (*)(int, const char*, int, const char*, int)>("linkat");
+  return around_path("link", path_at(to_folder, to),
+                     [&] { return real(from_folder, from, to_folder, to, flags); });
+}
+
 int rename(const char* from, const char* to) {
   static const auto real = next<int (*)(const char*, const char*)>("rename");
   return around_path("rename", to, [&] { return real(from, to); });

@@ -153,6 +153,12 @@ def fingerprint(directory: str) -> str:
     "" if the folder is not there, or changes while it is looked at.
     """
 
+def saved_at(directory: str) -> int | None:
+    """When a checkpoint was last written, in nanoseconds; None if it is not there.
+
+    It differs after it is saved again, not after another callback has added a file.
+    """
+
 def check_complete(directory: str, settings: str) -> str:
     """Why a checkpoint could not be published as it is; "" if it could. Reads headers only."""
 
@@ -201,15 +207,13 @@ class Worker:
         run: str = "",
         metrics: dict[str, float] = ...,
         eos_token_id: int | None = None,
-        saved_ns: int | None = None,
         fingerprint: str = "",
     ) -> str:
         """Freeze a checkpoint and queue it; returns the job's id. Milliseconds; no network.
 
-        `revision` overrides the template. `saved_ns`, for the record, tells one save of the folder
-        from another. With the folder's `fingerprint`, of kind conflict, and without a record, if
-        something has happened to it since. A failure to freeze is kept in a record of its own and
-        raised.
+        `revision` overrides the template. With the folder's `fingerprint`, of kind conflict, and
+        without a record, if something has happened to it since. A failure to freeze is kept in a
+        record of its own and raised.
         """
 
     def take_up_new(self) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from . import _core
 from ._native import JobRecord, failure
 from .checkpoint import (
     INCOMPLETE_MARKER,
@@ -26,7 +28,6 @@ from .checkpoint import (
     frozen_parameters_of,
     metrics_at,
     numbers_of,
-    saved_at,
     step_of,
 )
 from .drain import finish
@@ -41,6 +42,12 @@ from .watch import Watch
 logger = logging.getLogger("hub_revisions")
 
 Hook = Callable[..., None]
+Save = tuple[str, int | None]  # a folder and when it was saved, as in the jobs' records
+
+
+def _save_in(checkpoint: Checkpoint) -> Save:
+    folder = os.path.abspath(checkpoint.path)
+    return folder, _core.saved_at(folder)
 
 
 def _guarded(hook: Hook) -> Hook:
@@ -104,7 +111,7 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         self._waited_ms: dict[str, float] = {}  # by job
         self._metrics: tuple[int, dict[str, float]] = (-1, {})  # of the step evaluated last
         self._frozen: list[str] | None = None  # parameters that this training leaves as they are
-        self._handled: dict[Path, int] = {}  # checkpoint folder -> when it was saved
+        self._found: set[Save] = set()  # before training
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -157,8 +164,8 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         trial: an open worker stays.
         """
         self._metrics = (-1, {})
-        self._handled = {
-            checkpoint.path: saved_at(checkpoint.path)
+        self._found = {
+            _save_in(checkpoint)
             for checkpoint in find_checkpoints(args.output_dir, state.is_hyper_param_search)
         }
         pusher = self._pusher
@@ -246,8 +253,10 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         if pusher.closed:
             return
         try:
+            known = self._found | {(record.directory, record.saved_ns) for record in self.records()}
             for checkpoint in find_checkpoints(args.output_dir, state.is_hyper_param_search):
-                self._submit_unannounced(pusher, checkpoint, kwargs)
+                if _save_in(checkpoint) not in known:
+                    self._submit_unannounced(pusher, checkpoint, kwargs)
         finally:
             if state.is_hyper_param_search:
                 # The next trial should not wait for this one's pushes.
@@ -299,8 +308,6 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         }
 
     def _submit(self, pusher: RevisionPusher, submission: dict[str, Any]) -> str:
-        folder = submission["directory"]
-        self._handled[folder] = saved_at(folder)
         job = pusher.submit(**submission)
         self._watch.add(job)
         return job
@@ -311,10 +318,7 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         # On SIGTERM the Trainer saves (`enable_jit_checkpoint`) without calling on_save: mostly in
         # the middle of the training's last step, so that the state has gone on by now, and maybe
         # for the second time.
-        if (
-            self._handled.get(checkpoint.path) != saved_at(checkpoint.path)
-            and not (checkpoint.path / INCOMPLETE_MARKER).exists()
-        ):
+        if not (checkpoint.path / INCOMPLETE_MARKER).exists():
             self._submit(pusher, self._described(checkpoint, kwargs, step=step_of(checkpoint.path)))
 
     def _print_summary(self, metric_for_best_model: str | None) -> None:

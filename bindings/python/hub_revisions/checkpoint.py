@@ -55,8 +55,8 @@ def find_checkpoint(
         if trials:
             newest = max(trials, key=lambda path: path.stat().st_mtime_ns)
             return Checkpoint(newest, newest.parent.name)
-    path = Path(output_dir, name)
-    return Checkpoint(path, "") if path.is_dir() else None
+    folder = os.path.join(output_dir, name)
+    return Checkpoint(Path(folder), "") if os.path.isdir(folder) else None
 
 
 def find_checkpoints(output_dir: str | os.PathLike[str], in_search: bool) -> list[Checkpoint]:
@@ -70,18 +70,6 @@ def find_checkpoints(output_dir: str | os.PathLike[str], in_search: bool) -> lis
 def step_of(path: Path) -> int:
     """The step in a checkpoint folder's name."""
     return int(path.name.removeprefix("checkpoint-"))
-
-
-def saved_at(path: Path) -> int:
-    """When the checkpoint was last written, in nanoseconds: it differs after it is saved again.
-
-    The trainer's state is what every save writes last; the folder's own time would also change when
-    another callback adds a file.
-    """
-    try:
-        return (path / "trainer_state.json").stat().st_mtime_ns
-    except FileNotFoundError:
-        return path.stat().st_mtime_ns
 
 
 def numbers_of(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _core
 from ._native import JobRecord, Promotion, config_error, decode_job, decode_jobs, decode_spool
-from .checkpoint import numbers_of, read_trainer_state, saved_at
+from .checkpoint import numbers_of, read_trainer_state
 from .credentials import Token, find_token
 from .outcomes import EventLog, OnOutcome, OutcomeThread, make_hook
 from .plan import Plan, make_plan
@@ -173,26 +173,25 @@ class RevisionPusher:
         happened to it since.
         """
         check_model_branch(revision or "")
-        path = Path(directory).absolute()
+        path = os.fsdecode(directory)
         if step is None or epoch is None or metrics is None:
-            state = read_trainer_state(path)
+            state = read_trainer_state(Path(path))
             step = state.step if step is None else step
             epoch = state.epoch if epoch is None else epoch
             metrics = state.metrics if metrics is None else metrics
         if revision is None and step is None:
             raise config_error(
-                f"{path}: no revision given, and no trainer_state.json to take the step from; "
+                f"{os.path.abspath(path)}: no revision given, and no trainer_state.json to take the step from; "
                 "give the revision's name"
             )
         return self._open.submit(
-            str(path),
+            path,
             revision or "",
             step,
             epoch,
             run,
             numbers_of(metrics),
             eos_token_id,
-            _saved_ns(path),
             fingerprint,
         )
 
@@ -296,13 +295,6 @@ class RevisionPusher:
                 self.choose()
         finally:
             self.close(0 if kind else None)
-
-
-def _saved_ns(path: Path) -> int | None:
-    try:
-        return saved_at(path)
-    except OSError:
-        return None  # the worker says what is wrong with it
 
 
 def _close_at_exit(pusher: RevisionPusher) -> Any:

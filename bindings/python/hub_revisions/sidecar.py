@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import _core
-from .checkpoint import INCOMPLETE_MARKER, read_trainer_state, saved_at
+from .checkpoint import INCOMPLETE_MARKER, read_trainer_state
 from .pusher import RevisionPusher
 
 logger = logging.getLogger("hub_revisions")
@@ -72,10 +72,7 @@ class Sidecar:
 
     def _unsubmitted(self) -> Iterator[tuple[Path, Save]]:
         for path in sorted(self._pusher.output_dir.glob(self._pattern)):
-            try:
-                save = (path.name, saved_at(path))
-            except OSError:
-                continue  # deleted meanwhile
+            save = (path.name, _core.saved_at(str(path)))
             if save not in self._submitted and path.is_dir():
                 yield path, save
 

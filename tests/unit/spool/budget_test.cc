@@ -26,9 +26,9 @@ class BudgetTest : public ::testing::Test {
   void SetUp() override {
     record_.id = spool_.new_job_id();
     record_.directory = dir_ / "checkpoint-1";
-    ASSERT_TRUE(spool_.begin(record_.id).ok());
-    std::filesystem::create_directories(spool_.staging_directory(record_.id) + "/files");
-    ASSERT_TRUE(spool_.publish(record_).ok());
+    const std::string begun = spool_.begin_snapshot().value();
+    std::filesystem::create_directories(begun + "/files");
+    ASSERT_TRUE(spool_.publish(begun, record_).ok());
     std::filesystem::create_directories(record_.directory);
   }
 

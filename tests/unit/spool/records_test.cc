@@ -25,7 +25,7 @@ class Records : public ::testing::Test {
     return contents.ok() ? std::move(contents).value() : SpoolContents();
   }
   static std::string text_of(const std::string& job_id) {
-    return to_json(record_of(job_id)).dump();
+    return to_text(record_of(job_id));
   }
 
   testing::TempDir temp_;

@@ -33,9 +33,9 @@ class SpoolTest : public ::testing::Test {
   }
   static std::string submit(Spool& spool) {
     const std::string id = spool.new_job_id();
-    EXPECT_TRUE(spool.begin(id).ok());
-    fs::create_directory(spool.staging_directory(id) + "/files");
-    EXPECT_TRUE(spool.publish(record_of(id)).ok());
+    const std::string begun = spool.begin_snapshot().value();
+    fs::create_directory(begun + "/files");
+    EXPECT_TRUE(spool.publish(begun, record_of(id)).ok());
     return id;
   }
   std::vector<JobRecord> records() const {
@@ -68,17 +68,18 @@ TEST_F(SpoolTest, IsPrivateAndAbsolute) {
 TEST_F(SpoolTest, APublishedJobIsWhole) {
   Spool& spool = open();
   const std::string id = spool.new_job_id();
-  ASSERT_TRUE(spool.begin(id).ok());
-  EXPECT_EQ(spool.staging_directory(id), root_ + "/tmp-" + id);
-  temp_.write("out/_hub_revisions/tmp-" + id + "/files/config.json", "{}");
+  const auto begun = spool.begin_snapshot();
+  ASSERT_TRUE(begun.ok());
+  EXPECT_EQ(*begun, root_ + "/next");
+  temp_.write("out/_hub_revisions/next/files/config.json", "{}");
   EXPECT_TRUE(records().empty());
-  ASSERT_TRUE(spool.publish(record_of(id)).ok());
+  ASSERT_TRUE(spool.publish(*begun, record_of(id)).ok());
 
-  EXPECT_FALSE(fs::exists(spool.staging_directory(id)));
+  EXPECT_FALSE(fs::exists(*begun));
   EXPECT_EQ(testing::TempDir::read(spool.files_directory(id) + "/config.json"), "{}");
   const auto found = records();
   ASSERT_EQ(found.size(), 1u);
-  EXPECT_EQ(to_json(found[0]), to_json(record_of(id)));
+  EXPECT_EQ(to_text(found[0]), to_text(record_of(id)));
 }
 
 TEST_F(SpoolTest, APreparedFolderBecomesTheNextSnapshots) {
@@ -86,21 +87,36 @@ TEST_F(SpoolTest, APreparedFolderBecomesTheNextSnapshots) {
   spool.prepare();
   spool.prepare();  // there is one already
   for (const bool prepared : {true, false}) {
-    const std::string id = spool.new_job_id();
-    ASSERT_TRUE(spool.begin_snapshot(id).ok());
-    EXPECT_EQ(fs::is_directory(spool.staging_directory(id) + "/files"), prepared);
-    EXPECT_TRUE(spool.publish(record_of(id)).ok());
+    const auto begun = spool.begin_snapshot();
+    ASSERT_TRUE(begun.ok());
+    EXPECT_EQ(fs::is_directory(*begun + "/files"), prepared);
+    EXPECT_TRUE(spool.publish(*begun, record_of(spool.new_job_id())).ok());
   }
   EXPECT_EQ(records().size(), 2u);
+}
+
+TEST_F(SpoolTest, WhatASubmitHasBegunIsNotPreparedAgain) {
+  Spool& spool = open();
+  const auto begun = spool.begin_snapshot();
+  ASSERT_TRUE(begun.ok());
+  spool.prepare();
+  EXPECT_TRUE(fs::is_empty(*begun));
+  temp_.write("out/_hub_revisions/next/files/config.json", "{}");
+  const std::string id = spool.new_job_id();
+  ASSERT_TRUE(spool.publish(*begun, record_of(id)).ok());
+  spool.prepare();
+  EXPECT_EQ(testing::TempDir::read(spool.files_directory(id) + "/config.json"), "{}");
+  EXPECT_TRUE(fs::is_empty(root_ + "/next/files"));
 }
 
 TEST_F(SpoolTest, WhatWasPreparedIsNoJobAndLeavesWithTheOwner) {
   Spool& spool = open();
   spool.prepare();
   const std::string id = spool.new_job_id();
-  ASSERT_TRUE(spool.begin(id).ok());  // of a record without a snapshot
-  EXPECT_TRUE(fs::is_empty(spool.staging_directory(id)));
-  spool.abandon(id);
+  const auto begun = spool.begin(id);  // for a record without a snapshot
+  ASSERT_TRUE(begun.ok());
+  EXPECT_TRUE(fs::is_empty(*begun));
+  spool.abandon(*begun);
   EXPECT_TRUE(records().empty());
   EXPECT_TRUE(fs::exists(root_ + "/next"));
   spool.release();
@@ -112,32 +128,33 @@ TEST_F(SpoolTest, WhatWasPreparedIsNoJobAndLeavesWithTheOwner) {
 
 TEST_F(SpoolTest, AnAbandonedJobIsGone) {
   Spool& spool = open();
-  const std::string id = spool.new_job_id();
-  ASSERT_TRUE(spool.begin(id).ok());
-  temp_.write("out/_hub_revisions/tmp-" + id + "/files/config.json", "{}");
-  spool.abandon(id);
-  EXPECT_FALSE(fs::exists(spool.staging_directory(id)));
-  spool.abandon(id);  // again is harmless
+  const auto begun = spool.begin_snapshot();
+  ASSERT_TRUE(begun.ok());
+  temp_.write("out/_hub_revisions/next/files/config.json", "{}");
+  spool.abandon(*begun);
+  EXPECT_FALSE(fs::exists(*begun));
+  spool.abandon(*begun);  // again is harmless
   EXPECT_TRUE(records().empty());
 }
 
 TEST_F(SpoolTest, TheNextOwnerRemovesWhatAKilledSubmitLeft) {
   const std::string published = submit(open());
-  const std::string killed = spool_->new_job_id();
-  ASSERT_TRUE(spool_->begin(killed).ok());
-  temp_.write("out/_hub_revisions/tmp-" + killed + "/files/model.safetensors", "half");
-  const Spool& next = open();
-  EXPECT_FALSE(fs::exists(next.staging_directory(killed)));
+  const std::string killed = spool_->begin_snapshot().value();
+  temp_.write("out/_hub_revisions/next/files/model.safetensors", "half");
+  const std::string skipped = spool_->begin(spool_->new_job_id()).value();
+  open();
+  EXPECT_FALSE(fs::exists(killed));
+  EXPECT_FALSE(fs::exists(skipped));
   ASSERT_EQ(records().size(), 1u);
   EXPECT_EQ(records()[0].id, published);
 }
 
 TEST_F(SpoolTest, ReadingRemovesNothing) {
   Spool& spool = open();
-  const std::string id = spool.new_job_id();
-  ASSERT_TRUE(spool.begin(id).ok());
+  const auto begun = spool.begin_snapshot();
+  ASSERT_TRUE(begun.ok());
   EXPECT_TRUE(records().empty());
-  EXPECT_TRUE(fs::exists(spool.staging_directory(id)));
+  EXPECT_TRUE(fs::exists(*begun));
 }
 
 TEST_F(SpoolTest, SavesEveryState) {
@@ -236,8 +253,7 @@ TEST_F(SpoolTest, IdsOfSeveralThreadsDiffer) {
 TEST_F(SpoolTest, IdsGoOnSortingWhenTheClockWasSetBack) {
   open();
   const std::string later = make_job_id(system_clock().unix_ms() + 3'600'000, 0xFFFFFF);
-  ASSERT_TRUE(spool_->begin(later).ok());
-  ASSERT_TRUE(spool_->publish(record_of(later)).ok());
+  ASSERT_TRUE(spool_->publish(spool_->begin(later).value(), record_of(later)).ok());
   EXPECT_GT(open().new_job_id(), later);
 }
 
@@ -246,10 +262,9 @@ TEST_F(SpoolTest, RefusesIdsThatAreNone) {
   const std::string precious = temp_.write("out/precious/files/x", "x");
   for (const std::string id : {"", "..", "../precious", "job"}) {
     EXPECT_EQ(spool.begin(id).error().kind, ErrorKind::kInvalidInput) << id;
-    EXPECT_EQ(spool.publish(record_of(id)).error().kind, ErrorKind::kInvalidInput) << id;
+    EXPECT_EQ(spool.publish(root_ + "/next", record_of(id)).error().kind, ErrorKind::kInvalidInput) << id;
     EXPECT_EQ(spool.save(record_of(id)).error().kind, ErrorKind::kInvalidInput) << id;
     EXPECT_EQ(spool.free_snapshot(id).error().kind, ErrorKind::kInvalidInput) << id;
-    spool.abandon(id);
   }
   EXPECT_TRUE(fs::exists(precious));
 }
@@ -269,7 +284,7 @@ TEST_F(SpoolTest, AFailureNamesThePathAndTheSetting) {
 
   Spool& spool = open();
   fs::remove_all(root_);
-  const Status begun = spool.begin(spool.new_job_id());
+  const auto begun = spool.begin(spool.new_job_id());
   ASSERT_FALSE(begun.ok());
   EXPECT_EQ(begun.error().kind, ErrorKind::kIo);
   EXPECT_THAT(begun.error().message, AllOf(HasSubstr(root_), HasSubstr("'spool_dir'")));

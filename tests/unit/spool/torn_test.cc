@@ -31,7 +31,7 @@ class TornSpool : public ::testing::Test {
     return temp_.write("spool/" + job_id + "/job.json", text);
   }
   static std::string text_of(const std::string& job_id) {
-    return to_json(record_of(job_id)).dump(1) + "\n";
+    return to_text(record_of(job_id));
   }
 
   // The jobs before and after the torn one are there, whoever looks; `problems` are told.

@@ -23,8 +23,7 @@ JobRecord full_record() {
   r.metrics = {{"eval_loss", 0.1}, {"eval_accuracy", 0.875}};
   r.eos_token_id = 151'645;
   r.created_ms = 1'769'860'800'123;
-  r.settings =
-      std::make_shared<nlohmann::json>(nlohmann::json{{"repo_id", "a/b"}, {"tags", {"x", "y"}}});
+  r.settings = share_settings({{"repo_id", "a/b"}, {"tags", {"x", "y"}}});
   constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
   r.frozen = {{"config.json", FreezeMethod::kCopy, {1, 2, 3}, 0, 2},
               {"model.safetensors", FreezeMethod::kHardLink, {kMax, 1ull << 40, -5}, 0, 1ull << 40},
@@ -53,15 +52,19 @@ JobRecord full_record() {
   return r;
 }
 
+json as_json(const JobRecord& record) {
+  return json::parse(to_text(record));
+}
+
 TEST(JobRecord, RoundTrips) {
   for (const JobRecord& record : {full_record(), JobRecord()}) {
-    const json written = to_json(record);
-    const auto read = job_record_from_json(written.dump());
+    const std::string written = to_text(record);
+    const auto read = job_record_from_json(written);
     ASSERT_TRUE(read.ok()) << read.error().message;
-    EXPECT_EQ(to_json(read.value()), written);
+    EXPECT_EQ(to_text(read.value()), written);
   }
-  // What to_json() would hide from the comparison above.
-  const JobRecord read = job_record_from_json(to_json(full_record()).dump()).value();
+  // What to_text() would hide from the comparison above.
+  const JobRecord read = job_record_from_json(to_text(full_record())).value();
   const JobRecord record = full_record();
   ASSERT_EQ(read.frozen.size(), record.frozen.size());
   for (std::size_t i = 0; i < record.frozen.size(); ++i) {
@@ -78,7 +81,26 @@ TEST(JobRecord, RoundTrips) {
   EXPECT_EQ(read.error->kind, ErrorKind::kRateLimited);
   EXPECT_EQ(read.fixes[0].outcome, FixOutcome::kApplied);
   EXPECT_EQ(read.bytes_total, record.bytes_total);
-  EXPECT_FALSE(job_record_from_json(to_json(JobRecord()).dump()).value().step.has_value());
+  EXPECT_FALSE(job_record_from_json(to_text(JobRecord())).value().step.has_value());
+}
+
+TEST(JobRecord, ItsTextIsForPeople) {
+  JobRecord record;
+  record.frozen = {{"config.json", FreezeMethod::kPacked, {1, 30, -3}, 10, 20},
+                   {"a \"b\\ \xC3\xA9\xFF", FreezeMethod::kCopy, {4, 5, 6}, 0, 5}};
+  record.settings = share_settings({{"repo_id", "a/b"}, {"tags", {"x"}}});
+  EXPECT_THAT(to_text(record), ::testing::EndsWith(R"(,
+ "frozen": [
+  {"path": "config.json", "method": "packed", "inode": 1, "size": 30, "mtime_ns": -3, "offset": 10, "length": 20},
+  {"path": "a \"b\\ é�", "method": "copy", "inode": 4, "size": 5, "mtime_ns": 6, "offset": 0, "length": 5}],
+ "settings": {
+  "repo_id": "a/b",
+  "tags": [
+   "x"
+  ]
+ }
+}
+)"));
 }
 
 TEST(JobRecord, AMetricThatIsNoNumberIsDropped) {
@@ -86,14 +108,14 @@ TEST(JobRecord, AMetricThatIsNoNumberIsDropped) {
   record.metrics["nan"] = std::nan("");
   record.metrics["inf"] = std::numeric_limits<double>::infinity();
   record.epoch = std::nan("");
-  const auto read = job_record_from_json(to_json(record).dump());
+  const auto read = job_record_from_json(to_text(record));
   ASSERT_TRUE(read.ok()) << read.error().message;
   EXPECT_EQ(read.value().metrics, full_record().metrics);
   EXPECT_FALSE(read.value().epoch.has_value());
 }
 
 TEST(JobRecord, WithoutAnyOneKeyItIsCorruptOrKeepsTheDefault) {
-  const json whole = to_json(full_record());
+  const json whole = as_json(full_record());
   for (const auto& [key, value] : whole.items()) {
     json cut = whole;
     cut.erase(key);
@@ -111,7 +133,7 @@ TEST(JobRecord, WithoutAnyOneKeyItIsCorruptOrKeepsTheDefault) {
 }
 
 TEST(JobRecord, ValuesOfAnotherTypeAreCorrupt) {
-  const json whole = to_json(full_record());
+  const json whole = as_json(full_record());
   for (const char* key : {"id", "revision", "directory", "state", "commit"}) {
     for (const json& value : {json(7), json(nullptr), json::array(), json::object()}) {
       json bad = whole;
@@ -139,13 +161,13 @@ TEST(JobRecord, ValuesOfAnotherTypeAreCorrupt) {
 TEST(JobRecord, SizesThatAreNoneAreCorrupt) {
   for (const char* key : {"inode", "size", "offset", "length"}) {
     for (const json& value : {json(-1), json(0.5), json(1e300), json("7"), json(nullptr)}) {
-      json bad = to_json(full_record());
+      json bad = as_json(full_record());
       bad["frozen"][2][key] = value;
       const auto read = job_record_from_json(bad.dump());
       ASSERT_FALSE(read.ok()) << key << " " << value;
       EXPECT_EQ(read.error().kind, ErrorKind::kCorrupt);
     }
-    json bad = to_json(full_record());
+    json bad = as_json(full_record());
     bad["frozen"][2].erase(key);
     EXPECT_FALSE(job_record_from_json(bad.dump()).ok()) << key;
   }
@@ -160,7 +182,7 @@ TEST(JobRecord, UnknownNamesAreCorrupt) {
                       {json::json_pointer("/frozen/0/method"), "teleport"},
                       {json::json_pointer("/fixes/0/outcome"), "maybe"}};
   for (const Row& row : rows) {
-    json bad = to_json(full_record());
+    json bad = as_json(full_record());
     bad[row.where] = row.value;
     const auto read = job_record_from_json(bad.dump());
     ASSERT_FALSE(read.ok()) << row.value;
@@ -192,8 +214,8 @@ TEST(JobRecord, HostileTextIsCorrupt) {
 }
 
 TEST(JobRecord, SettingsNestedWithoutEndAreCorrupt) {
-  std::string text = to_json(full_record()).dump();
-  const std::string settings = full_record().settings->dump();
+  std::string text = to_text(full_record());
+  const std::string settings = full_record().settings->text;
   constexpr std::size_t kDepth = 500'000;
   text.replace(text.find(settings), settings.size(),
                std::string(kDepth, '[') + std::string(kDepth, ']'));

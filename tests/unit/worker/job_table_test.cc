@@ -45,7 +45,7 @@ TEST(JobTable, OneBranchIsPushedByOneLane) {
 TEST(JobTable, TheSameNameInAnotherRepositoryIsAnotherBranch) {
   JobTable table;
   JobRecord other = job("2", "a");
-  other.settings = std::make_shared<nlohmann::json>(nlohmann::json{{"repo_id", "x/y"}});
+  other.settings = share_settings({{"repo_id", "x/y"}});
   table.add(job("1", "a"));
   table.add(other);
   EXPECT_TRUE(table.take(0).has_value());
