@@ -59,13 +59,15 @@ std::string submit(Worker& worker, const std::string& directory, const std::stri
                    std::optional<std::int64_t> step, std::optional<double> epoch,
                    const std::string& run, const std::map<std::string, double>& metrics,
                    std::optional<std::int64_t> eos_token_id, const std::string& fingerprint) {
-  const Submission submission{directory, revision,    step,    epoch,
+  Submission submission{directory, revision,    step,    epoch,
                               run,       fingerprint, metrics, eos_token_id};
-  const auto deadline = std::chrono::steady_clock::now() + worker.room_timeout();
-  wait_interruptibly([&](milliseconds slice) {
-    return worker.wait_for_room(slice) || std::chrono::steady_clock::now() >= deadline;
-  });
-  return unwrap(released([&] { return worker.submit(submission); }));
+  if (!worker.wait_for_room(milliseconds(0))) {
+    const auto deadline = std::chrono::steady_clock::now() + worker.room_timeout();
+    wait_interruptibly([&](milliseconds slice) {
+      return worker.wait_for_room(slice) || std::chrono::steady_clock::now() >= deadline;
+    });
+  }
+  return unwrap(released([&] { return worker.submit(std::move(submission)); }));
 }
 
 bool wait(const Worker& worker, const std::string& job, std::optional<double> timeout) {

@@ -47,6 +47,15 @@ constexpr std::array<std::string_view, 17> kResumeState = {
     "runs/",                    // TensorBoard logs
 };
 
+template <std::size_t kCount>
+constexpr bool begin_literally(const std::array<std::string_view, kCount>& rules) {
+  return std::none_of(rules.begin(), rules.end(), [](std::string_view rule) {
+    return rule.empty() || rule.front() == '*' || rule.front() == '?';
+  });
+}
+static_assert(begin_literally(kNeverNamed) && begin_literally(kNeverAtTop) &&
+              begin_literally(kResumeState));
+
 bool matches_char(char rule, char c) {
   return rule == c || (rule == '?' && c != '/');
 }
@@ -67,6 +76,8 @@ bool matches_all(std::string_view glob, std::string_view text) {
 }
 
 bool matches(std::string_view rule, std::string_view path) {
+  // Where nearly all questions of the training thread end.
+  if (path.empty() || path.front() != rule.front()) return false;
   if (!rule.ends_with('/')) return matches_all(rule, path);
   const auto depth = std::count(rule.begin(), rule.end(), '/');
   std::size_t end = 0;  // behind the slash that ends as many parts as the rule has

@@ -1,5 +1,6 @@
 #include "plugin/spool/job_id.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstddef>
@@ -42,11 +43,12 @@ std::string make_job_id(std::int64_t unix_ms, std::uint32_t random) {
   return {text.data(), static_cast<std::size_t>(length)};
 }
 
+bool is_job_id(std::string_view id) {
+  return std::equal(kShape.begin(), kShape.end(), id.begin(), id.end(), fits);
+}
+
 std::optional<std::int64_t> job_id_time(std::string_view id) {
-  if (id.size() != kShape.size()) return std::nullopt;
-  for (std::size_t i = 0; i < id.size(); ++i) {
-    if (!fits(kShape[i], id[i])) return std::nullopt;
-  }
+  if (!is_job_id(id)) return std::nullopt;
   std::tm parts{};
   parts.tm_year = number(id.substr(0, 4)) - 1900;
   parts.tm_mon = number(id.substr(4, 2)) - 1;

@@ -30,7 +30,7 @@ inline std::string progress_path(const std::string& folder) {
 
 // An id from outside becomes part of a path only after this.
 inline Status check_job_id(const std::string& job_id) {
-  if (job_id_time(job_id)) return {};
+  if (is_job_id(job_id)) return {};
   return make_error(ErrorKind::kInvalidInput,
                     "'" + job_id + "' is no job id; 'hub-revisions status' lists them");
 }

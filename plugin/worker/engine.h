@@ -53,7 +53,8 @@ class Engine {
   bool give_way();
   Status freeze(JobRecord& record, const std::string& fingerprint, std::uint64_t max_copied_bytes);
   Status freeze_into(const std::string& files, const std::string& card,
-                     std::uint64_t max_copied_bytes, JobRecord& record) const;
+                     const std::string& checkpoint, std::uint64_t max_copied_bytes,
+                     JobRecord& record) const;
   Status store(const JobRecord& record);
   void remember(JobRecord record, const Error& error);
 

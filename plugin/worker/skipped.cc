@@ -53,7 +53,8 @@ bool Engine::still_skipped(const std::string& id) const {
 }
 
 Status Engine::freeze_again(JobRecord& record, std::uint64_t max_copied_bytes) {
-  const auto folder = folder_stamp(checkpoint_of(spool_.root(), record));
+  const std::string checkpoint = checkpoint_of(spool_.root(), record);
+  const auto folder = folder_stamp(checkpoint);
   if (!folder || folder != record.skipped_folder) {
     return make_error(ErrorKind::kInvalidInput,
                       record.directory + " was " + (folder ? "saved again" : "removed") +
@@ -62,7 +63,7 @@ Status Engine::freeze_again(JobRecord& record, std::uint64_t max_copied_bytes) {
   }
   (void)spool_.free_snapshot(record.id);  // of an attempt that was killed
   Status status = freeze_into(spool_.files_directory(record.id), spool_.card_path(record.id),
-                              max_copied_bytes, record);
+                              checkpoint, max_copied_bytes, record);
   if (!status.ok()) {
     record.frozen.clear();
     (void)spool_.free_snapshot(record.id);

@@ -132,7 +132,8 @@ Status Engine::freeze(JobRecord& record, const std::string& fingerprint,
                       std::uint64_t max_copied_bytes) {
   const auto started = system_clock().now();
   HUBREV_TRY(const std::string begun, spool_.begin_snapshot());
-  Status status = freeze_into(begun + "/files", begun + "/card.md", max_copied_bytes, record);
+  Status status = freeze_into(begun + "/files", begun + "/card.md", record.directory,
+                              max_copied_bytes, record);
   if (status.ok()) status = check_unchanged(record.directory, fingerprint);
   record.freeze_ms =
       std::chrono::duration<double, std::milli>(system_clock().now() - started).count();
@@ -141,11 +142,13 @@ Status Engine::freeze(JobRecord& record, const std::string& fingerprint,
   return status;
 }
 
-// Freezes the record's checkpoint into `files`, and the trainer's card into `card`.
+// Freezes the record's checkpoint, which is in the folder `checkpoint` now, into `files`, and the
+// trainer's card into `card`.
 Status Engine::freeze_into(const std::string& files, const std::string& card,
-                           std::uint64_t max_copied_bytes, JobRecord& record) const {
-  HUBREV_TRY(FreezeOutcome frozen, freeze_checkpoint({checkpoint_of(spool_.root(), record), files,
-                                                      settings_.contents, max_copied_bytes}));
+                           const std::string& checkpoint, std::uint64_t max_copied_bytes,
+                           JobRecord& record) const {
+  HUBREV_TRY(FreezeOutcome frozen,
+             freeze_checkpoint({checkpoint, files, settings_.contents, max_copied_bytes}));
   record.frozen = std::move(frozen.frozen);
   record.excluded = std::move(frozen.excluded);
   // TRL writes its card into output_dir just before each save; it may be rewritten any time later.

@@ -11,6 +11,9 @@ namespace hubrev {
 namespace {
 
 std::string absolute(const std::string& path) {
+  const bool is_normal = path.starts_with('/') && !path.ends_with('/') &&
+                         path.find("//") == path.npos && path.find("/.") == path.npos;
+  if (is_normal) return path;  // training waits for this
   std::error_code code;
   const auto full = std::filesystem::absolute(path, code);
   return code ? path : full.lexically_normal().string();
@@ -62,13 +65,12 @@ std::optional<Status> Worker::preflight_result() const {
   return engine_->preflight_result();
 }
 
-Result<std::string> Worker::submit(const Submission& submission) {
+Result<std::string> Worker::submit(Submission submission) {
   if (in_fork_child()) {
     return make_error(ErrorKind::kInternal, "this worker belongs to the parent process of a fork");
   }
-  Submission located = submission;
-  located.directory = absolute(submission.directory);
-  return engine_->submit(located);
+  submission.directory = absolute(submission.directory);
+  return engine_->submit(submission);
 }
 
 std::vector<std::string> Worker::take_up_new() {

@@ -78,7 +78,7 @@ class Worker {
   // checkpoint that cannot be frozen leaves a failed record behind, and the error is returned; but
   // conflict, and no record, when something has happened to it since its fingerprint was taken: it
   // is being deleted, or saved again.
-  Result<std::string> submit(const Submission& submission);
+  Result<std::string> submit(Submission submission);
 
   // The other side of a spool that is shared: takes up what another process has submitted since the
   // last look, and gives what failed for want of a server another try, each after

@@ -25,7 +25,7 @@ def test_a_checkpoint_is_found_in_output_dir(tmp_path: Path) -> None:
     (tmp_path / "checkpoint-5").mkdir()
     found = find_checkpoint(tmp_path, 5, in_search=False)
     assert found is not None
-    assert (found.path, found.run) == (tmp_path / "checkpoint-5", "")
+    assert (found.directory, found.run) == (str(tmp_path / "checkpoint-5"), "")
 
 
 def test_in_a_search_the_newest_trials_checkpoint_is_found(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_in_a_search_the_newest_trials_checkpoint_is_found(tmp_path: Path) -> No
     (tmp_path / "checkpoint-5").mkdir()  # of an earlier training without a search
     found = find_checkpoint(tmp_path, 5, in_search=True)
     assert found is not None
-    assert (found.path, found.run) == (tmp_path / "run-2" / "checkpoint-5", "run-2")
+    assert (found.directory, found.run) == (str(tmp_path / "run-2" / "checkpoint-5"), "run-2")
 
 
 def test_a_second_save_is_noticed_and_a_foreign_file_is_not(tmp_path: Path) -> None:

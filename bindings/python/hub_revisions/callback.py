@@ -46,8 +46,8 @@ Save = tuple[str, int | None]  # a folder and when it was saved, as in the jobs'
 
 
 def _save_in(checkpoint: Checkpoint) -> Save:
-    folder = os.path.abspath(checkpoint.path)
-    return folder, _core.saved_at(folder)
+    directory = os.path.abspath(checkpoint.directory)
+    return directory, _core.saved_at(directory)
 
 
 def _guarded(hook: Hook) -> Hook:
@@ -298,7 +298,7 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         self, checkpoint: Checkpoint, kwargs: dict[str, Any], **facts: Any
     ) -> dict[str, Any]:
         return {
-            "directory": checkpoint.path,
+            "directory": checkpoint.directory,
             "run": checkpoint.run,
             # transformers called it `tokenizer` before 4.46.
             "eos_token_id": eos_token_id_of(
@@ -318,8 +318,9 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         # On SIGTERM the Trainer saves (`enable_jit_checkpoint`) without calling on_save: mostly in
         # the middle of the training's last step, so that the state has gone on by now, and maybe
         # for the second time.
-        if not (checkpoint.path / INCOMPLETE_MARKER).exists():
-            self._submit(pusher, self._described(checkpoint, kwargs, step=step_of(checkpoint.path)))
+        directory = checkpoint.directory
+        if not os.path.exists(os.path.join(directory, INCOMPLETE_MARKER)):
+            self._submit(pusher, self._described(checkpoint, kwargs, step=step_of(directory)))
 
     def _print_summary(self, metric_for_best_model: str | None) -> None:
         records = self.records()

@@ -28,7 +28,7 @@ _SPEED = (
 class Checkpoint:
     """A checkpoint folder; `run` is the search trial's folder name, empty outside a search."""
 
-    path: Path
+    directory: str
     run: str
 
 
@@ -54,9 +54,10 @@ def find_checkpoint(
         trials = [path for path in Path(output_dir).glob(f"[!_]*/{name}") if path.is_dir()]
         if trials:
             newest = max(trials, key=lambda path: path.stat().st_mtime_ns)
-            return Checkpoint(newest, newest.parent.name)
-    folder = os.path.join(output_dir, name)
-    return Checkpoint(Path(folder), "") if os.path.isdir(folder) else None
+            return Checkpoint(str(newest), newest.parent.name)
+    # No Path: training waits for this, and making one takes longer than looking for the folder.
+    directory = os.path.join(output_dir, name)
+    return Checkpoint(directory, "") if os.path.isdir(directory) else None
 
 
 def find_checkpoints(output_dir: str | os.PathLike[str], in_search: bool) -> list[Checkpoint]:
@@ -64,12 +65,12 @@ def find_checkpoints(output_dir: str | os.PathLike[str], in_search: bool) -> lis
     found = Path(output_dir).glob("[!_]*/checkpoint-*" if in_search else "checkpoint-*")
     paths = [path for path in found if path.name[len("checkpoint-") :].isdigit() and path.is_dir()]
     paths.sort(key=step_of)
-    return [Checkpoint(path, path.parent.name if in_search else "") for path in paths]
+    return [Checkpoint(str(path), path.parent.name if in_search else "") for path in paths]
 
 
-def step_of(path: Path) -> int:
+def step_of(directory: str | os.PathLike[str]) -> int:
     """The step in a checkpoint folder's name."""
-    return int(path.name.removeprefix("checkpoint-"))
+    return int(os.path.basename(directory).removeprefix("checkpoint-"))
 
 
 def numbers_of(metrics: Mapping[str, Any]) -> dict[str, float]:
