@@ -279,34 +279,36 @@ std::string to_text(const JobRecord& r) {
 }
 
 json summary_to_json(const JobRecord& r) {
-  json fixes = json::array();
+  // Member by member: an initializer list would copy each value twice, and training waits for it.
+  json j = json::object();
+  j["id"] = r.id;
+  j["revision"] = r.revision;
+  j["directory"] = r.directory;
+  j["from_spool"] = r.from_spool;
+  j["saved_ns"] = optional_to_json(r.saved_ns);
+  j["step"] = optional_to_json(r.step);
+  j["epoch"] = optional_to_json(r.epoch);
+  j["metrics"] = r.metrics;
+  j["eos_token_id"] = optional_to_json(r.eos_token_id);
+  j["created_ms"] = r.created_ms;
+  j["excluded"] = r.excluded;
+  j["skipped_folder"] = folder_to_json(r.skipped_folder);
+  j["suffix"] = r.suffix;
+  j["state"] = to_string(r.state);
+  j["error"] = r.error ? error_to_json(*r.error) : json(nullptr);
+  json& fixes = j["fixes"] = json::array();
   for (const FixReport& fix : r.fixes) fixes.push_back(fix_to_json(fix));
-  return {{"id", r.id},
-          {"revision", r.revision},
-          {"directory", r.directory},
-          {"from_spool", r.from_spool},
-          {"saved_ns", optional_to_json(r.saved_ns)},
-          {"step", optional_to_json(r.step)},
-          {"epoch", optional_to_json(r.epoch)},
-          {"metrics", r.metrics},
-          {"eos_token_id", optional_to_json(r.eos_token_id)},
-          {"created_ms", r.created_ms},
-          {"excluded", r.excluded},
-          {"skipped_folder", folder_to_json(r.skipped_folder)},
-          {"suffix", r.suffix},
-          {"state", to_string(r.state)},
-          {"error", r.error ? error_to_json(*r.error) : json(nullptr)},
-          {"fixes", std::move(fixes)},
-          {"warnings", r.warnings},
-          {"repo_id", r.repo_id},
-          {"commit", r.commit},
-          {"updated_ms", r.updated_ms},
-          {"freeze_ms", r.freeze_ms},
-          {"push_seconds", r.push_seconds},
-          {"bytes_total", r.bytes_total},
-          {"bytes_sent", r.bytes_sent},
-          {"bytes_present", r.bytes_present},
-          {"attempts", r.attempts}};
+  j["warnings"] = r.warnings;
+  j["repo_id"] = r.repo_id;
+  j["commit"] = r.commit;
+  j["updated_ms"] = r.updated_ms;
+  j["freeze_ms"] = r.freeze_ms;
+  j["push_seconds"] = r.push_seconds;
+  j["bytes_total"] = r.bytes_total;
+  j["bytes_sent"] = r.bytes_sent;
+  j["bytes_present"] = r.bytes_present;
+  j["attempts"] = r.attempts;
+  return j;
 }
 
 Result<JobRecord> job_record_from_json(std::string_view text) {
