@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
 #include <string>
 
 namespace hubrev {
@@ -18,6 +20,50 @@ TEST(PieceHasher, TakesTheDigestOfEachPieceHoweverTheBytesCome) {
       hasher.update(std::string_view(bytes).substr(at, step));
     }
     EXPECT_EQ(hasher.finish(), expected) << step;
+  }
+}
+
+std::string samples_of(const std::string& piece) {
+  std::string samples;
+  for (std::size_t at = 0; at < piece.size(); at += PieceHasher::kBlock) {
+    samples += piece.substr(at, PieceHasher::kSampled);
+  }
+  return samples;
+}
+
+TEST(PieceHasher, LooksAtSamplesOfALargePieceHoweverTheBytesCome) {
+  std::string bytes(200'001, '\0');
+  std::minstd_rand random(1);
+  for (char& byte : bytes) byte = static_cast<char>(random());
+  const std::vector<std::uint64_t> lengths = {7, PieceHasher::kWholeUpTo,
+                                              bytes.size() - 7 - PieceHasher::kWholeUpTo};
+  const std::string large = bytes.substr(7 + PieceHasher::kWholeUpTo);
+  const std::vector<Xxh3> expected = {xxh3(bytes.substr(0, 7)),
+                                      xxh3(bytes.substr(7, PieceHasher::kWholeUpTo)),
+                                      xxh3(samples_of(large))};
+  for (const std::size_t step : {1, 63, 64, 65, 2047, 2048, 2049, 70'000, 200'001}) {
+    PieceHasher hasher(lengths);
+    for (std::size_t at = 0; at < bytes.size(); at += step) {
+      hasher.update(std::string_view(bytes).substr(at, step));
+    }
+    EXPECT_EQ(hasher.finish(), expected) << step;
+  }
+}
+
+TEST(PieceHasher, SeesAChangedRowWhereverItIs) {
+  const std::vector<std::uint64_t> lengths = {1 << 20};
+  const std::string before(1 << 20, 'a');
+  PieceHasher hasher(lengths);
+  hasher.update(before);
+  const std::vector<Xxh3> digests = hasher.finish();
+  for (std::size_t row = 0; row < before.size(); row += 100 * PieceHasher::kBlock + 777) {
+    std::string after = before;
+    for (std::size_t i = row; i < std::min(row + PieceHasher::kBlock, after.size()); ++i) {
+      after[i] = 'b';
+    }
+    PieceHasher again(lengths);
+    again.update(after);
+    EXPECT_NE(again.finish(), digests) << row;
   }
 }
 
