@@ -59,8 +59,7 @@ std::string submit(Worker& worker, const std::string& directory, const std::stri
                    std::optional<std::int64_t> step, std::optional<double> epoch,
                    const std::string& run, const std::map<std::string, double>& metrics,
                    std::optional<std::int64_t> eos_token_id, const std::string& fingerprint) {
-  Submission submission{directory, revision,    step,    epoch,
-                              run,       fingerprint, metrics, eos_token_id};
+  Submission submission{directory, revision, step, epoch, run, fingerprint, metrics, eos_token_id};
   if (!worker.wait_for_room(milliseconds(0))) {
     const auto deadline = std::chrono::steady_clock::now() + worker.room_timeout();
     wait_interruptibly([&](milliseconds slice) {

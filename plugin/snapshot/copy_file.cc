@@ -38,7 +38,8 @@ Error target_error(int code, const std::string& path) {
 Result<OpenedFile> open_source(const OpenFolder& checkpoint, const std::string& source) {
   // Non-blocking, so that a pipe that took the file's place does not hang the training thread.
   constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-  OpenedFile file{checkpoint, source, Fd(::openat(checkpoint.fd.get(), source.c_str(), kFlags)), {}};
+  OpenedFile file{
+      checkpoint, source, Fd(::openat(checkpoint.fd.get(), source.c_str(), kFlags)), {}};
   if (!file.fd) return unreadable(file.path(), errno);
   struct stat info {};
   if (::fstat(file.fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -49,8 +50,7 @@ Result<OpenedFile> open_source(const OpenFolder& checkpoint, const std::string& 
 }
 
 Result<Fd> create_target(const OpenFolder& folder, const std::string& name) {
-  Fd out(
-      ::openat(folder.fd.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  Fd out(::openat(folder.fd.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!out) return target_error(errno, folder.below(name));
   return out;
 }

@@ -103,8 +103,8 @@ class Scanner {
 
 Result<DirectoryHandle> Scanner::open(const Folder& folder) const {
   const std::string name = folder.source.empty() ? "." : folder.source;
-  const int fd = ::openat(checkpoint_.fd.get(), name.c_str(),
-                          O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  const int fd =
+      ::openat(checkpoint_.fd.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   DirectoryHandle directory(fd < 0 ? nullptr : ::fdopendir(fd));
   if (directory) return directory;
   const int code = errno;
@@ -134,7 +134,7 @@ Status Scanner::enter(int directory, const std::string& path) {
   }
   if (ancestors_.size() >= kMaxDepth) {
     return refused(path, "is nested more than " + std::to_string(kMaxDepth) +
-                               " folders deep; flatten the checkpoint");
+                             " folders deep; flatten the checkpoint");
   }
   ancestors_.push_back(id);
   return {};
@@ -148,7 +148,7 @@ Status Scanner::walk(const Folder& folder) {
   HUBREV_TRY(const std::vector<Entry> entries, list_entries(directory.get(), path));
   if (entries.size() > kMaxEntriesPerFolder) {
     return refused(path, "holds more than " + std::to_string(kMaxEntriesPerFolder) +
-                                      " entries, the limit of the Hub; spread them over folders");
+                             " entries, the limit of the Hub; spread them over folders");
   }
   for (const Entry& entry : entries) HUBREV_CHECK(visit(folder, entry));
   ancestors_.pop_back();
@@ -196,15 +196,16 @@ Status Scanner::visit(const Folder& folder, const Entry& entry) {
   }
   if (const auto problem = path_problem(path)) {
     return refused(checkpoint_.below(path), "cannot be published because its name " +
-                                           std::string(*problem) + "; rename or remove it");
+                                                std::string(*problem) + "; rename or remove it");
   }
   if (is_folder) return walk({path + "/", source + "/"});
   if (type != DT_REG) {
-    return refused(checkpoint_.below(source), "is neither a file nor a folder; remove it from the checkpoint");
+    return refused(checkpoint_.below(source),
+                   "is neither a file nor a folder; remove it from the checkpoint");
   }
   if (scan_.files.size() >= kMaxFiles) {
     return refused(checkpoint_.path, "holds more than " + std::to_string(kMaxFiles) +
-                              " files; publish the folder of one model");
+                                         " files; publish the folder of one model");
   }
   scan_.files.push_back({path, std::move(source)});
   return {};

@@ -12,7 +12,9 @@ constexpr std::int64_t kHourMs = 3'600'000;
 }  // namespace
 
 std::string JobTable::branch_key(const JobRecord& record) {
-  const auto text = [&](const char* key) { return record.settings->values.value(key, std::string()); };
+  const auto text = [&](const char* key) {
+    return record.settings->values.value(key, std::string());
+  };
   return text("endpoint") + " " + text("repo_id") + " " + record.revision;
 }
 

@@ -132,8 +132,8 @@ Status Engine::freeze(JobRecord& record, const std::string& fingerprint,
                       std::uint64_t max_copied_bytes) {
   const auto started = system_clock().now();
   HUBREV_TRY(const std::string begun, spool_.begin_snapshot());
-  Status status = freeze_into(begun + "/files", begun + "/card.md", record.directory,
-                              max_copied_bytes, record);
+  Status status =
+      freeze_into(begun + "/files", begun + "/card.md", record.directory, max_copied_bytes, record);
   if (status.ok()) status = check_unchanged(record.directory, fingerprint);
   record.freeze_ms =
       std::chrono::duration<double, std::milli>(system_clock().now() - started).count();

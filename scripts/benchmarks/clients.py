@@ -5,6 +5,7 @@ Nothing heavy is imported before the task runs: the process has to be the system
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -197,6 +198,22 @@ def hash_and_send_all(meter: Meter, files: Sequence[Path], urls: Sequence[str]) 
         _wait([*_start_hashing(shares), *_start_sending(configurations)])
 
 
+def hash_send_and_verify_all(
+    meter: Meter,
+    files: Sequence[Path],
+    urls: Sequence[str],
+    verify_url: str,
+    bodies: Sequence[str],
+) -> None:
+    """The same, and then what a server that verifies objects asks for: a request for each, with
+    its body."""
+    shares, configurations = _shares(files), _write_curl_configurations(files, urls)
+    verifications = _write_verifications(files[0].parent, verify_url, bodies)
+    with meter:
+        _wait([*_start_hashing(shares), *_start_sending(configurations)])
+        _wait(_start_sending(verifications))
+
+
 def _shares(files: Sequence[Path]) -> list[list[Path]]:
     cores = len(os.sched_getaffinity(0))
     return [list(files[core::cores]) for core in range(min(cores, len(files)))]
@@ -218,6 +235,18 @@ def _write_curl_configurations(files: Sequence[Path], urls: Sequence[str]) -> li
         path.write_text(
             "".join(f'upload-file = "{file}"\nurl = "{url_of[file]}"\n' for file in share)
         )
+        written.append(path)
+    return written
+
+
+def _write_verifications(folder: Path, url: str, bodies: Sequence[str]) -> list[Path]:
+    cores = len(os.sched_getaffinity(0))
+    written = []
+    for number in range(min(cores, len(bodies))):
+        path = folder / f"verify-{number}.txt"
+        requests = [f"url = {json.dumps(url)}\ndata = {json.dumps(body)}\n"
+                    for body in bodies[number::cores]]  # fmt: skip
+        path.write_text("next\n".join(requests))
         written.append(path)
     return written
 

@@ -7,6 +7,7 @@ without: the same bytes hashed by OpenSSL, and sent by curl.
 
 from __future__ import annotations
 
+import json
 import shutil
 import statistics
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from .servers import Servers, Target
 NAME = "push"
 REVISION = "step-1"
 _FLOOR_PIECES = 4
+_FLOOR_PARTS = ("hash", "send", "overlapped", "verified")
 _SYSTEMS = {
     "hub-revisions": clients.publish_with_hub_revisions,
     "huggingface_hub": clients.publish_with_huggingface_hub,
@@ -141,24 +143,30 @@ def _one_round(
 
 
 def _floor(servers: Servers, pieces: list[Path]) -> dict[str, _Sample]:
-    """Hashing alone, sending alone and both at once, as three samples."""
+    """Hashing alone, sending alone, both at once, and that with a request more for each object, as
+    a server demands that verifies it: four samples."""
     samples = {}
-    for name in ("hash", "send", "overlapped"):
+    sizes = [piece.stat().st_size for piece in pieces]
+    bodies = [json.dumps({"oid": f"{i:064x}", "size": size}) for i, size in enumerate(sizes)]
+    for name in _FLOOR_PARTS:
         target = servers.new_target()
+        storage = servers.storage_endpoint
         urls = [
-            f"{servers.storage_endpoint}/{target.repo_id}/objects/{number:064x}"
-            f"/{piece.stat().st_size}?"
-            for number, piece in enumerate(pieces)
+            f"{storage}/{target.repo_id}/objects/{number:064x}/{size}?"
+            for number, size in enumerate(sizes)
         ]
         before, cpu = servers.received(), servers.cpu_seconds()
         if name == "hash":
             cost, _ = measure(clients.hash_all, pieces)
         elif name == "send":
             cost, _ = measure(clients.send_all, pieces, urls)
-        else:
+        elif name == "overlapped":
             cost, _ = measure(clients.hash_and_send_all, pieces, urls)
+        else:
+            url = f"{storage}/verify/{target.repo_id}"
+            cost, _ = measure(clients.hash_send_and_verify_all, pieces, urls, url, bodies)
         sent = servers.received().bytes - before.bytes
-        expected = 0 if name == "hash" else sum(piece.stat().st_size for piece in pieces)
+        expected = 0 if name == "hash" else sum(sizes)
         if sent != expected:
             raise RuntimeError(f"the floor sent {sent} of {expected} bytes")
         samples[name] = _Sample(cost, sent, servers.cpu_seconds() - cpu, {})
@@ -179,7 +187,7 @@ def _rows(shape: Shape, rounds: list[dict[str, _Sample]]) -> list[Row]:
         with_it = [samples for samples in rounds if system in samples]
         rows.append(_row(shape, system, with_it, system) | _ratios(system, with_it))
     floor = _row(shape, "floor", rounds, "overlapped")
-    for part in ("hash", "send", "overlapped"):
+    for part in _FLOOR_PARTS:
         floor[f"{part}_wall_s"] = statistics.median(r[part].cost.wall_s for r in rounds)
         floor[f"{part}_cpu_s"] = statistics.median(r[part].cost.cpu_s for r in rounds)
     return [*rows, floor]
@@ -211,7 +219,7 @@ def _row(shape: Shape, system: str, rounds: list[dict[str, _Sample]], name: str)
 
 def _ratios(system: str, rounds: list[dict[str, _Sample]]) -> Row:
     """Medians of the ratios within each round: to hashing and sending at once, to the longer of
-    the two alone, and to hub-revisions (above 1: takes longer)."""
+    the two alone, to both with verification, and to hub-revisions (above 1: takes longer)."""
 
     def median(figure: Callable[[Cost], float], *bases: str) -> float:
         return statistics.median(
@@ -222,6 +230,8 @@ def _ratios(system: str, rounds: list[dict[str, _Sample]]) -> Row:
     return {
         "wall_ratio_to_floor": median(lambda cost: cost.wall_s, "overlapped"),
         "wall_ratio_to_slower_part": median(lambda cost: cost.wall_s, "hash", "send"),
+        "wall_ratio_to_verified_floor": median(lambda cost: cost.wall_s, "verified"),
         "cpu_ratio_to_floor": median(lambda cost: cost.cpu_s, "overlapped"),
+        "cpu_ratio_to_verified_floor": median(lambda cost: cost.cpu_s, "verified"),
         "wall_ratio_to_ours": median(lambda cost: cost.wall_s, "hub-revisions"),
     }

@@ -48,6 +48,9 @@ def test_a_second_save_is_noticed_and_a_foreign_file_is_not(tmp_path: Path) -> N
     assert _core.saved_at(str(tmp_path)) == before
     os.utime(state, ns=(2, 2))
     assert _core.saved_at(str(tmp_path)) != before
+    state.unlink()
+    assert _core.saved_at(str(tmp_path)) == tmp_path.stat().st_mtime_ns
+    assert _core.saved_at(str(tmp_path / "none")) is None
 
 
 def test_metrics_are_numbers_about_the_model() -> None:

@@ -46,7 +46,8 @@ Save = tuple[str, int | None]  # a folder and when it was saved, as in the jobs'
 
 
 def _save_in(checkpoint: Checkpoint) -> Save:
-    directory = os.path.abspath(checkpoint.directory)
+    # Spelt as in the records: without "..", but with its symbolic links.
+    directory = os.path.abspath(checkpoint.directory)  # noqa: PTH100
     return directory, _core.saved_at(directory)
 
 
@@ -318,9 +319,9 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         # On SIGTERM the Trainer saves (`enable_jit_checkpoint`) without calling on_save: mostly in
         # the middle of the training's last step, so that the state has gone on by now, and maybe
         # for the second time.
-        directory = checkpoint.directory
-        if not os.path.exists(os.path.join(directory, INCOMPLETE_MARKER)):
-            self._submit(pusher, self._described(checkpoint, kwargs, step=step_of(directory)))
+        path = Path(checkpoint.directory)
+        if not (path / INCOMPLETE_MARKER).exists():
+            self._submit(pusher, self._described(checkpoint, kwargs, step=step_of(path)))
 
     def _print_summary(self, metric_for_best_model: str | None) -> None:
         records = self.records()

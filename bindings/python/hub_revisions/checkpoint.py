@@ -56,8 +56,8 @@ def find_checkpoint(
             newest = max(trials, key=lambda path: path.stat().st_mtime_ns)
             return Checkpoint(str(newest), newest.parent.name)
     # No Path: training waits for this, and making one takes longer than looking for the folder.
-    directory = os.path.join(output_dir, name)
-    return Checkpoint(directory, "") if os.path.isdir(directory) else None
+    directory = os.path.join(output_dir, name)  # noqa: PTH118
+    return Checkpoint(directory, "") if os.path.isdir(directory) else None  # noqa: PTH112
 
 
 def find_checkpoints(output_dir: str | os.PathLike[str], in_search: bool) -> list[Checkpoint]:
@@ -68,9 +68,9 @@ def find_checkpoints(output_dir: str | os.PathLike[str], in_search: bool) -> lis
     return [Checkpoint(str(path), path.parent.name if in_search else "") for path in paths]
 
 
-def step_of(directory: str | os.PathLike[str]) -> int:
+def step_of(path: Path) -> int:
     """The step in a checkpoint folder's name."""
-    return int(os.path.basename(directory).removeprefix("checkpoint-"))
+    return int(path.name.removeprefix("checkpoint-"))
 
 
 def numbers_of(metrics: Mapping[str, Any]) -> dict[str, float]:

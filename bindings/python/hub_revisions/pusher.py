@@ -173,19 +173,18 @@ class RevisionPusher:
         happened to it since.
         """
         check_model_branch(revision or "")
-        path = os.fsdecode(directory)
         if step is None or epoch is None or metrics is None:
-            state = read_trainer_state(Path(path))
+            state = read_trainer_state(Path(directory))
             step = state.step if step is None else step
             epoch = state.epoch if epoch is None else epoch
             metrics = state.metrics if metrics is None else metrics
         if revision is None and step is None:
             raise config_error(
-                f"{os.path.abspath(path)}: no revision given, and no trainer_state.json to take the step from; "
-                "give the revision's name"
+                f"{Path(directory).absolute()}: no revision given, and no trainer_state.json to "
+                "take the step from; give the revision's name"
             )
         return self._open.submit(
-            path,
+            os.fspath(directory),
             revision or "",
             step,
             epoch,

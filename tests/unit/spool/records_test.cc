@@ -24,9 +24,7 @@ class Records : public ::testing::Test {
     EXPECT_TRUE(contents.ok());
     return contents.ok() ? std::move(contents).value() : SpoolContents();
   }
-  static std::string text_of(const std::string& job_id) {
-    return to_text(record_of(job_id));
-  }
+  static std::string text_of(const std::string& job_id) { return to_text(record_of(job_id)); }
 
   testing::TempDir temp_;
   const std::string root_ = temp_ / "spool";

@@ -262,7 +262,8 @@ TEST_F(SpoolTest, RefusesIdsThatAreNone) {
   const std::string precious = temp_.write("out/precious/files/x", "x");
   for (const std::string id : {"", "..", "../precious", "job"}) {
     EXPECT_EQ(spool.begin(id).error().kind, ErrorKind::kInvalidInput) << id;
-    EXPECT_EQ(spool.publish(root_ + "/next", record_of(id)).error().kind, ErrorKind::kInvalidInput) << id;
+    EXPECT_EQ(spool.publish(root_ + "/next", record_of(id)).error().kind, ErrorKind::kInvalidInput)
+        << id;
     EXPECT_EQ(spool.save(record_of(id)).error().kind, ErrorKind::kInvalidInput) << id;
     EXPECT_EQ(spool.free_snapshot(id).error().kind, ErrorKind::kInvalidInput) << id;
   }

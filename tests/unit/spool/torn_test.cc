@@ -30,9 +30,7 @@ class TornSpool : public ::testing::Test {
   std::string put(const std::string& job_id, const std::string& text) const {
     return temp_.write("spool/" + job_id + "/job.json", text);
   }
-  static std::string text_of(const std::string& job_id) {
-    return to_text(record_of(job_id));
-  }
+  static std::string text_of(const std::string& job_id) { return to_text(record_of(job_id)); }
 
   // The jobs before and after the torn one are there, whoever looks; `problems` are told.
   void expect_others(std::size_t problems, const std::string& what) const {
