@@ -16,7 +16,7 @@ from hub_revisions import HubRevisionCallback, RevisionPusher
 from hub_revisions.local_hub import LocalHub
 from tiny_training import make_trainer, write_checkpoint
 
-SOON = 5.0  # seconds; an interpreter with torch in it takes one to go
+SOON = 20.0  # seconds; an interpreter with torch in it takes one to go, a busy disk some more
 
 
 @pytest.fixture
