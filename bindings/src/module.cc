@@ -15,6 +15,7 @@
 #include "bindings/src/prune.h"
 #include "bindings/src/repository.h"
 #include "bindings/src/yaml.h"
+#include "plugin/base/file.h"
 #include "plugin/git/version.h"
 #include "plugin/net/ca_bundle.h"
 #include "plugin/net/route.h"
@@ -149,7 +150,11 @@ PYBIND11_MODULE(_core, module) {
              py::arg("output_dir"));
   module.def("library_versions", &library_versions);
   module.def("fingerprint", &fingerprint_of, py::arg("directory"));
-  module.def("saved_at", &saved_at, py::arg("directory"));
+  module.def(
+      "saved_at",
+      [](const std::string& directory) { return released([&] { return saved_at(directory); }); },
+      py::arg("directory"));
+  module.def("absolute_path", &absolute_path, py::arg("path"));
   module.def("check_complete", &incompleteness, py::arg("directory"), py::arg("settings"));
   module.def("read_spool", &spool_records, py::arg("spool_dir"));
   module.def("request_cancel", &ask_cancel, py::arg("spool_dir"), py::arg("job"));

@@ -60,12 +60,10 @@ std::string submit(Worker& worker, const std::string& directory, const std::stri
                    const std::string& run, const std::map<std::string, double>& metrics,
                    std::optional<std::int64_t> eos_token_id, const std::string& fingerprint) {
   Submission submission{directory, revision, step, epoch, run, fingerprint, metrics, eos_token_id};
-  if (!worker.wait_for_room(milliseconds(0))) {
-    const auto deadline = std::chrono::steady_clock::now() + worker.room_timeout();
-    wait_interruptibly([&](milliseconds slice) {
-      return worker.wait_for_room(slice) || std::chrono::steady_clock::now() >= deadline;
-    });
-  }
+  const auto deadline = std::chrono::steady_clock::now() + worker.room_timeout();
+  wait_interruptibly([&](milliseconds slice) {
+    return worker.wait_for_room(slice) || std::chrono::steady_clock::now() >= deadline;
+  });
   return unwrap(released([&] { return worker.submit(std::move(submission)); }));
 }
 

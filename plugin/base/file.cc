@@ -86,6 +86,17 @@ Status fill_file(const std::string& path, std::string_view bytes) {
   return write_all(file.get(), bytes, path);
 }
 
+std::string absolute_path(const std::string& path) {
+  const bool is_normal = path.starts_with('/') && !path.ends_with('/') &&
+                         path.find("//") == path.npos && path.find("/.") == path.npos;
+  if (is_normal) return path;  // what training nearly always asks for, and waits for
+  std::error_code code;
+  std::string full = std::filesystem::absolute(path, code).lexically_normal().string();
+  if (code) return path;
+  if (full.size() > 1 && full.ends_with('/')) full.pop_back();
+  return full;
+}
+
 Status make_private_directory(const std::string& path) {
   const std::filesystem::path target(path);
   std::error_code code;

@@ -46,6 +46,9 @@ Status fill_file(const std::string& path, std::string_view bytes);
 Status write_all(int fd, std::string_view bytes, std::string_view what);
 // Has what is written to a file, or the entries of a folder, on disk when it returns.
 Status sync_to_disk(const std::string& path);
+// `path` from the root, without "." and "..", and without a slash at its end; symbolic links stay.
+// How records spell folders.
+std::string absolute_path(const std::string& path);
 // Creates the folder and its missing parents; the last one with mode 0700.
 Status make_private_directory(const std::string& path);
 

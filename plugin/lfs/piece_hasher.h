@@ -13,9 +13,10 @@ namespace hubrev {
 // byte is looked at.
 //
 // A digest tells whether a piece has changed, as far as its samples do: of a piece above
-// kWholeUpTo bytes, the first kSampled of every kBlock. Training changes nearly all values of what
-// it changes; the least it may touch alone is a row of an embedding, which is no shorter than a
-// block. All bytes would take five hundredths of the time of SHA-256, these take one.
+// kWholeUpTo bytes, the first kSampled of every kBlock. The least that training changes alone is a
+// row of an embedding, and few models have rows shorter than a block. A change that is missed costs
+// sending what it is in, since objects are named by all of their bytes. To look at all of them
+// takes five hundredths of the time of SHA-256, at samples one.
 class PieceHasher {
  public:
   static constexpr std::uint64_t kWholeUpTo = 64 << 10;

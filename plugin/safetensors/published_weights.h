@@ -19,7 +19,7 @@ namespace hubrev {
 
 struct PublishedTensor {
   std::string name;
-  Xxh3 digest;             // of its data
+  Xxh3 digest;             // of its data, as lfs/piece_hasher.h takes it
   bool unchanged = false;  // the same in the revision before; without one, frozen in training
 };
 

@@ -37,10 +37,10 @@ Result<std::string> fingerprint(const std::string& checkpoint) {
 
 std::optional<std::int64_t> saved_at(const std::string& checkpoint) {
   struct stat info {};
-  if (::stat((checkpoint + "/trainer_state.json").c_str(), &info) != 0 &&
-      ::stat(checkpoint.c_str(), &info) != 0) {
-    return std::nullopt;
+  if (::stat((checkpoint + "/trainer_state.json").c_str(), &info) == 0) {
+    return stamp_of(info).mtime_ns;
   }
+  if (errno != ENOENT || ::stat(checkpoint.c_str(), &info) != 0) return std::nullopt;
   return stamp_of(info).mtime_ns;
 }
 

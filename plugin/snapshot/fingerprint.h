@@ -15,8 +15,9 @@ namespace hubrev {
 Result<std::string> fingerprint(const std::string& checkpoint);
 
 // When the checkpoint was last written, in nanoseconds: it differs after it is saved again. nullopt
-// when it is not there. The time is that of the trainer's state, which every save writes last; the
-// folder's own would also change when somebody adds a file, and counts where there is no state.
+// when it is not there or cannot be looked at. The time is that of the trainer's state, which every
+// save writes last; the folder's own would also change when somebody adds a file, and counts where
+// there is no state.
 std::optional<std::int64_t> saved_at(const std::string& checkpoint);
 
 }  // namespace hubrev

@@ -46,9 +46,14 @@ bool is_empty(int folder) {
 class NewFolder {
  public:
   static Result<NewFolder> create(const std::string& path) {
-    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return destination_error(errno, path);
+    const bool made = ::mkdir(path.c_str(), 0700) == 0;
+    if (!made && errno != EEXIST) return destination_error(errno, path);
     OpenFolder folder{path, Fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC))};
-    if (!folder.fd) return destination_error(errno, path);
+    if (!folder.fd) {
+      const int code = errno;
+      if (made) ::rmdir(path.c_str());
+      return destination_error(code, path);
+    }
     if (!is_empty(folder.fd.get())) return destination_error(EEXIST, path);
     return NewFolder(std::move(folder));
   }

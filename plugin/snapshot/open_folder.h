@@ -10,10 +10,10 @@
 namespace hubrev {
 
 struct OpenFolder {
-  std::string path;  // for messages
+  std::string path;  // by which it was opened
   Fd fd;
 
-  // The path of what lies at `name` in it; for messages, too.
+  // The path of what lies at `name` in it.
   std::string below(std::string_view name) const { return path + "/" + std::string(name); }
 };
 

@@ -86,6 +86,7 @@ class Scanner {
  private:
   Status visit(const Folder& folder, const Entry& entry);
   Result<DirectoryHandle> open(const Folder& folder) const;
+  Result<std::vector<Entry>> list(const Folder& folder, const std::string& path);
   Result<unsigned char> look_up_type(const std::string& source) const;
   Result<std::string> follow(const std::string& source) const;
   Status enter(int directory, const std::string& path);
@@ -102,7 +103,9 @@ class Scanner {
 };
 
 Result<DirectoryHandle> Scanner::open(const Folder& folder) const {
-  const std::string name = folder.source.empty() ? "." : folder.source;
+  std::string name = ".";
+  // Behind a slash, even O_NOFOLLOW follows a link.
+  if (!folder.source.empty()) name = folder.source.substr(0, folder.source.size() - 1);
   const int fd =
       ::openat(checkpoint_.fd.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   DirectoryHandle directory(fd < 0 ? nullptr : ::fdopendir(fd));
@@ -121,7 +124,7 @@ Result<unsigned char> Scanner::look_up_type(const std::string& source) const {
   return static_cast<unsigned char>(IFTODT(info.st_mode));
 }
 
-// `path` is the folder's, for messages.
+// `path` is the folder's, for messages, here and below.
 Status Scanner::enter(int directory, const std::string& path) {
   struct stat info {};
   if (::fstat(directory, &info) != 0) return unreadable(path, errno);
@@ -140,12 +143,16 @@ Status Scanner::enter(int directory, const std::string& path) {
   return {};
 }
 
+Result<std::vector<Entry>> Scanner::list(const Folder& folder, const std::string& path) {
+  HUBREV_TRY(const DirectoryHandle directory, open(folder));
+  HUBREV_CHECK(enter(::dirfd(directory.get()), path));
+  return list_entries(directory.get(), path);
+}
+
 Status Scanner::walk(const Folder& folder) {
   const std::string path =
       folder.source.empty() ? checkpoint_.path : checkpoint_.below(folder.source);
-  HUBREV_TRY(const DirectoryHandle directory, open(folder));
-  HUBREV_CHECK(enter(::dirfd(directory.get()), path));
-  HUBREV_TRY(const std::vector<Entry> entries, list_entries(directory.get(), path));
+  HUBREV_TRY(const std::vector<Entry> entries, list(folder, path));
   if (entries.size() > kMaxEntriesPerFolder) {
     return refused(path, "holds more than " + std::to_string(kMaxEntriesPerFolder) +
                              " entries, the limit of the Hub; spread them over folders");

@@ -11,6 +11,9 @@ namespace hubrev {
 
 inline constexpr std::string_view kStagingPrefix = "tmp-";
 
+inline std::string temporary_folder(const std::string& root, const std::string& job_id) {
+  return root + "/" + std::string(kStagingPrefix) + job_id;
+}
 inline std::string next_folder(const std::string& root) {
   return root + "/next";
 }

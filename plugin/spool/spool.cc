@@ -94,12 +94,25 @@ struct Spool::State {
   std::optional<SpoolLock> submits;  // empty once released, and where the mode does not submit
   std::optional<SpoolLock> pushes;   // empty once released, and where the mode does not push
   std::mutex borrowing;              // held while one of them is borrowed
-  std::mutex mutex;                  // guards the next two
+  std::mutex mutex;                  // guards the next three
   std::int64_t newest_ms;            // of the ids given out or found
   std::minstd_rand random{std::random_device{}()};  // the device itself takes 16 us a number
+  bool next_is_begun = false;                       // a submit fills the folder `next`
   std::mutex freeing;  // between freeing a snapshot and showing how far its push is
 
   State(std::string r, std::int64_t newest) : root(std::move(r)), newest_ms(newest) {}
+
+  std::string new_job_id() {
+    const std::lock_guard lock(mutex);
+    newest_ms = std::max(system_clock().unix_ms(), newest_ms + 1);
+    return make_job_id(newest_ms, static_cast<std::uint32_t>(random()));
+  }
+  // A submit's folder is a job by now, or out of the way.
+  void end(const std::string& folder) {
+    if (folder != next_folder(root)) return;
+    const std::lock_guard lock(mutex);
+    next_is_begun = false;
+  }
 };
 
 Spool::Spool(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -108,12 +121,10 @@ Spool::Spool(Spool&&) noexcept = default;
 Spool& Spool::operator=(Spool&&) noexcept = default;
 
 Result<Spool> Spool::open(const std::string& root, Mode mode) {
-  std::error_code code;
-  std::string absolute = fs::absolute(root, code).lexically_normal().string();
-  if (absolute.size() > 1 && absolute.ends_with('/')) absolute.pop_back();
-  if (code || root.empty()) {
-    return make_error(ErrorKind::kConfig, "'spool_dir' must name a folder, not '" + root + "'");
+  if (root.empty()) {
+    return make_error(ErrorKind::kConfig, "'spool_dir' must name a folder, not ''");
   }
+  const std::string absolute = absolute_path(root);
   if (auto made = make_private_directory(absolute); !made.ok()) {
     return with_context(std::move(made).error(),
                         "the spool needs a folder, choose another 'spool_dir'");
@@ -158,49 +169,73 @@ const std::string& Spool::root() const {
 }
 
 std::string Spool::new_job_id() {
-  const std::lock_guard lock(state_->mutex);
-  state_->newest_ms = std::max(system_clock().unix_ms(), state_->newest_ms + 1);
-  return make_job_id(state_->newest_ms, static_cast<std::uint32_t>(state_->random()));
+  return state_->new_job_id();
 }
 
-Result<std::string> Spool::begin(const std::string& job_id) {
+Result<Spool::Begun> Spool::begin(const std::string& job_id) {
   HUBREV_CHECK(check_job_id(job_id));
-  std::string folder = state_->root + "/" + std::string(kStagingPrefix) + job_id;
-  if (::mkdir(folder.c_str(), 0700) != 0) return spool_error(errno, folder);
-  return folder;
-}
-
-Result<std::string> Spool::begin_snapshot() {
-  std::string next = next_folder(state_->root);
-  if (::mkdir(next.c_str(), 0700) != 0 && errno != EEXIST) return spool_error(errno, next);
-  return next;
-}
-
-void Spool::prepare() const {
-  const std::string next = next_folder(state_->root);
-  if (::access(next.c_str(), F_OK) == 0) return;
-  // Filled under a name of its own, and renamed in vain where a submit has begun meanwhile: a
-  // folder that holds something is not replaced. A killed one is swept away by the next owner.
-  const std::string filling = state_->root + "/" + std::string(kStagingPrefix) + make_job_id(0, 0);
-  if (::mkdir(filling.c_str(), 0700) != 0) return;
-  const std::string files = filling + "/files";
-  (void)::mkdir(files.c_str(), 0700);
-  for (const std::string& path : {pack_path(files), record_path(filling)}) {
-    const Fd created(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  std::string folder = temporary_folder(state_->root, job_id);
+  if (::mkdir(folder.c_str(), 0700) != 0) {
+    const int code = errno;
+    // What could not be removed when this job was abandoned; the next attempt finds it gone.
+    if (code == EEXIST) (void)remove_tree(folder);
+    return spool_error(code, folder);
   }
-  if (std::rename(filling.c_str(), next.c_str()) != 0) (void)remove_tree(filling);
+  return Begun(*state_, std::move(folder));
 }
 
-Status Spool::publish(const std::string& begun, const JobRecord& record) {
+Result<Spool::Begun> Spool::begin_snapshot() {
+  std::string next = next_folder(state_->root);
+  const std::lock_guard lock(state_->mutex);
+  if (::mkdir(next.c_str(), 0700) != 0 && errno != EEXIST) return spool_error(errno, next);
+  state_->next_is_begun = true;
+  return Begun(*state_, std::move(next));
+}
+
+Spool::Begun::Begun(Begun&& other) noexcept
+    : state_(other.state_), folder_(std::exchange(other.folder_, {})) {}
+
+Spool::Begun::~Begun() {
+  if (folder_.empty()) return;
+  // Out of the next submit's way first: to remove it may fail. open() removes what is left.
+  const std::string away = temporary_folder(state_.root, state_.new_job_id());
+  const bool moved = std::rename(folder_.c_str(), away.c_str()) == 0;
+  state_.end(folder_);
+  (void)remove_tree(moved ? away : folder_);
+}
+
+Status Spool::Begun::publish(const JobRecord& record) && {
   HUBREV_CHECK(check_job_id(record.id));
-  const std::string folder = job_folder(state_->root, record.id);
-  HUBREV_CHECK(fill_file(record_path(begun), to_text(record)));
-  if (std::rename(begun.c_str(), folder.c_str()) != 0) return spool_error(errno, folder);
+  const std::string path = record_path(folder_);
+  const std::string written = path + kTemporarySuffix;
+  HUBREV_CHECK(fill_file(written, to_text(record)));
+  if (std::rename(written.c_str(), path.c_str()) != 0) return spool_error(errno, written);
+  const std::string job = job_folder(state_.root, record.id);
+  if (std::rename(folder_.c_str(), job.c_str()) != 0) return spool_error(errno, job);
+  state_.end(folder_);
+  folder_.clear();
   return {};
 }
 
-void Spool::abandon(const std::string& begun) {
-  (void)remove_tree(begun);
+void Spool::prepare() {
+  const std::string next = next_folder(state_->root);
+  if (::access(next.c_str(), F_OK) == 0) return;
+  // Filled under a name of its own: a submit may begin at any moment. A killed one leaves a folder
+  // that the next owner sweeps away.
+  const std::string filling = temporary_folder(state_->root, make_job_id(0, 0));
+  if (::mkdir(filling.c_str(), 0700) != 0) return;
+  const std::string files = filling + "/files";
+  (void)::mkdir(files.c_str(), 0700);
+  for (const std::string& path : {pack_path(files), record_path(filling) + kTemporarySuffix}) {
+    const Fd created(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  }
+  bool placed = false;
+  {
+    // A rename would replace the empty folder of a submit that has just begun.
+    const std::lock_guard lock(state_->mutex);
+    placed = !state_->next_is_begun && std::rename(filling.c_str(), next.c_str()) == 0;
+  }
+  if (!placed) (void)remove_tree(filling);
 }
 
 Status Spool::sync_job(const std::string& job_id) const {

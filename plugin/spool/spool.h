@@ -8,7 +8,7 @@
 //   <root>/spool.log           of who only submits
 //   <root>/weights.json        what is remembered of the weights published last
 //   <root>/next/               the next job with a snapshot, or being it
-//   <root>/tmp-<job id>/       a job without one that is being submitted
+//   <root>/tmp-<job id>/       a job without one that is being submitted, or `next` being prepared
 //                              (both are removed by the next owner if their process dies)
 //   <root>/<job id>/job.json   the record; a folder without it is no job
 //   <root>/<job id>/files/     the frozen checkpoint; without it the job has no snapshot
@@ -26,6 +26,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "plugin/base/result.h"
@@ -47,6 +48,8 @@ struct BorrowedRight {
 // Job ids are those of new_job_id() or read_spool(); others are refused as invalid_input by what
 // returns a Status.
 class Spool {
+  struct State;
+
  public:
   // Creates `root` (mode 0700) if missing, takes the rights that the mode needs and removes what a
   // killed submit left. kConfig names the process that has such a right; io when the folder cannot
@@ -72,23 +75,38 @@ class Spool {
   // Sorts after every id that this spool holds, also when the clock was set back. Creates nothing.
   std::string new_job_id();
 
-  // The life of a submit: begin a folder, fill it, then publish or abandon it. Nothing is synced to
-  // disk: the caller is the training thread, and a kill loses nothing that was renamed.
-  //
-  // A folder for a job without a snapshot.
-  Result<std::string> begin(const std::string& job_id);
-  // The folder for a job with one, of which there is one at a time: publish or abandon it before
-  // the next. Creates nothing where prepare() was there since the last.
-  Result<std::string> begin_snapshot();
-  // Makes the begun folder the record's job.
-  Status publish(const std::string& begun, const JobRecord& record);
-  void abandon(const std::string& begun);  // best effort; open() removes what is left
+  // A submit that has begun: a folder to fill, which becomes a job when it is published, and goes
+  // away if it never is. Nothing is synced to disk: the caller is the training thread, and a kill
+  // loses nothing that was renamed. To be gone before its Spool.
+  class Begun {
+   public:
+    ~Begun();
+    Begun(Begun&& other) noexcept;
+    Begun& operator=(Begun&&) = delete;
+    Begun(const Begun&) = delete;
+    Begun& operator=(const Begun&) = delete;
+
+    const std::string& folder() const { return folder_; }
+    // Makes the folder the record's job.
+    Status publish(const JobRecord& record) &&;
+
+   private:
+    friend class Spool;
+    Begun(State& state, std::string folder) : state_(state), folder_(std::move(folder)) {}
+    State& state_;
+    std::string folder_;  // "" once published or moved from
+  };
+  // A job without a snapshot.
+  Result<Begun> begin(const std::string& job_id);
+  // A job with one, of which one is under way at a time. Creates nothing where prepare() was there
+  // since the last.
+  Result<Begun> begin_snapshot();
 
   // Makes the folder that the next begin_snapshot() gives, with what every snapshot has in it. To
   // create a file or folder takes ext4 0.3 ms for a while after mass deletes, which is what
   // checkpoint rotation is; so it is not left to the training thread. Best effort; one thread,
   // beside which another may submit.
-  void prepare() const;
+  void prepare();
 
   // Has a published job, but not its large files, written to disk: a power loss costs nothing that
   // was synced. Blocks for the disk; never on the training thread.
@@ -110,7 +128,6 @@ class Spool {
   std::string objects_directory(const std::string& job_id) const;  // the same
 
  private:
-  struct State;
   explicit Spool(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

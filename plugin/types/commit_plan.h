@@ -31,7 +31,7 @@ struct LfsObject {
   std::string path;
   Sha256 oid;
   std::uint64_t size = 0;         // bytes
-  std::vector<Xxh3> pieces = {};  // a digest for each of the file's pieces
+  std::vector<Xxh3> pieces = {};  // a digest for each of the file's pieces (lfs/piece_hasher.h)
 };
 
 struct CommitPlan {

@@ -263,7 +263,7 @@ SharedSettings share_settings(json values) {
   for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) {
     text.insert(at + 1, " ");
   }
-  return std::make_shared<RecordedSettings>(std::move(values), std::move(text));
+  return std::make_shared<RecordedSettings>(RecordedSettings{std::move(values), std::move(text)});
 }
 
 std::string to_text(const JobRecord& r) {

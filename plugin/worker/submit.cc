@@ -131,15 +131,13 @@ bool Engine::wait_for_room(std::chrono::milliseconds timeout) const {
 Status Engine::freeze(JobRecord& record, const std::string& fingerprint,
                       std::uint64_t max_copied_bytes) {
   const auto started = system_clock().now();
-  HUBREV_TRY(const std::string begun, spool_.begin_snapshot());
-  Status status =
-      freeze_into(begun + "/files", begun + "/card.md", record.directory, max_copied_bytes, record);
-  if (status.ok()) status = check_unchanged(record.directory, fingerprint);
+  HUBREV_TRY(Spool::Begun begun, spool_.begin_snapshot());
+  HUBREV_CHECK(freeze_into(begun.folder() + "/files", begun.folder() + "/card.md", record.directory,
+                           max_copied_bytes, record));
+  HUBREV_CHECK(check_unchanged(record.directory, fingerprint));
   record.freeze_ms =
       std::chrono::duration<double, std::milli>(system_clock().now() - started).count();
-  if (status.ok()) status = spool_.publish(begun, record);
-  if (!status.ok()) spool_.abandon(begun);
-  return status;
+  return std::move(begun).publish(record);
 }
 
 // Freezes the record's checkpoint, which is in the folder `checkpoint` now, into `files`, and the
@@ -158,10 +156,8 @@ Status Engine::freeze_into(const std::string& files, const std::string& card,
 
 // Makes a job of a record without a snapshot.
 Status Engine::store(const JobRecord& record) {
-  HUBREV_TRY(const std::string begun, spool_.begin(record.id));
-  Status published = spool_.publish(begun, record);
-  if (!published.ok()) spool_.abandon(begun);
-  return published;
+  HUBREV_TRY(Spool::Begun begun, spool_.begin(record.id));
+  return std::move(begun).publish(record);
 }
 
 // A checkpoint that could not be frozen is not forgotten: its record says why.

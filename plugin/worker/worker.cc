@@ -2,22 +2,13 @@
 
 #include <unistd.h>
 
-#include <filesystem>
 #include <utility>
 
+#include "plugin/base/file.h"
 #include "plugin/worker/engine.h"
 
 namespace hubrev {
 namespace {
-
-std::string absolute(const std::string& path) {
-  const bool is_normal = path.starts_with('/') && !path.ends_with('/') &&
-                         path.find("//") == path.npos && path.find("/.") == path.npos;
-  if (is_normal) return path;  // training waits for this
-  std::error_code code;
-  const auto full = std::filesystem::absolute(path, code);
-  return code ? path : full.lexically_normal().string();
-}
 
 // Without what would make it megabytes in a long training.
 nlohmann::json shown(const JobTable::View& view) {
@@ -45,9 +36,9 @@ Result<std::unique_ptr<Worker>> Worker::create(WorkerOptions options) {
   effective["endpoint"] = settings.endpoint;  // one spelling, by which jobs are compared
   // Records need not know whom this process tells; a webhook's address is often its password.
   effective.erase("on_outcome");
-  const std::string output_dir = absolute(options.output_dir);
-  const std::string root =
-      settings.spool_dir.empty() ? output_dir + "/_hub_revisions" : absolute(settings.spool_dir);
+  const std::string output_dir = absolute_path(options.output_dir);
+  const std::string root = settings.spool_dir.empty() ? output_dir + "/_hub_revisions"
+                                                      : absolute_path(settings.spool_dir);
   HUBREV_TRY(Spool spool, Spool::open(root, settings.mode));
   HUBREV_TRY(SpoolContents contents, read_spool(root));
   auto engine = std::make_unique<Engine>(std::move(settings), std::move(effective), output_dir,
@@ -69,7 +60,7 @@ Result<std::string> Worker::submit(Submission submission) {
   if (in_fork_child()) {
     return make_error(ErrorKind::kInternal, "this worker belongs to the parent process of a fork");
   }
-  submission.directory = absolute(submission.directory);
+  submission.directory = absolute_path(submission.directory);
   return engine_->submit(submission);
 }
 

@@ -205,8 +205,8 @@ def hash_send_and_verify_all(
     verify_url: str,
     bodies: Sequence[str],
 ) -> None:
-    """The same, and then what a server that verifies objects asks for: a request for each, with
-    its body."""
+    """The same, and when all is sent what a server that verifies objects asks for: a request for
+    each, with its body."""
     shares, configurations = _shares(files), _write_curl_configurations(files, urls)
     verifications = _write_verifications(files[0].parent, verify_url, bodies)
     with meter:
@@ -244,7 +244,7 @@ def _write_verifications(folder: Path, url: str, bodies: Sequence[str]) -> list[
     written = []
     for number in range(min(cores, len(bodies))):
         path = folder / f"verify-{number}.txt"
-        requests = [f"url = {json.dumps(url)}\ndata = {json.dumps(body)}\n"
+        requests = [f"url = {json.dumps(url)}\ndata = {json.dumps(body)}\nfail\n"
                     for body in bodies[number::cores]]  # fmt: skip
         path.write_text("next\n".join(requests))
         written.append(path)

@@ -16,7 +16,7 @@ from tiny_training import write_checkpoint
 
 
 def hooks_of(
-    callback: HubRevisionCallback, output: Path, step: int, **state: Any
+    callback: HubRevisionCallback, output: str | Path, step: int, **state: Any
 ) -> tuple[Any, Any, Any]:
     """Arguments, state and control as the Trainer hands them to the hooks."""
     from transformers import TrainerControl, TrainerState, TrainingArguments
@@ -83,6 +83,21 @@ def test_a_save_that_no_hook_told_of_is_found_at_the_end(tmp_path: Path) -> None
     os.utime(folder / "trainer_state.json", ns=(1, 1))  # saved again
     callback.on_train_end(*hooks)
     assert [record.state for record in callback.records()] == ["superseded", "queued"]
+
+
+@pytest.mark.parametrize("spelling", ["{}", "{}/", "{}/../out", "/{}", "{}//.", "out"])
+def test_no_spelling_of_output_dir_has_a_save_pushed_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    callback = offline()
+    output = tmp_path / "out"
+    hooks = hooks_of(callback, spelling.format(output), 5)
+    write_checkpoint(output / "checkpoint-5", step=5)
+    callback.on_save(*hooks)
+    callback.on_train_end(*hooks)
+    (record,) = callback.records()
+    assert record.directory == str(output / "checkpoint-5")
 
 
 @pytest.mark.parametrize("why", ["handled", "incomplete", "resumed"])

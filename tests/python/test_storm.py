@@ -221,7 +221,6 @@ NEXT = "/o/_hub_revisions/next"
 @pytest.mark.parametrize(
     ("op", "subject", "when", "state", "stage"),
     [
-        ("rename", NEXT, "after", None, "freezing"),
         ("write", f"{NEXT}/files.small", "middle", None, "freezing"),
         ("link", f"{NEXT}/files/model.safetensors", "after", "done", "freezing"),
         ("rename", JOB, "before", None, "freezing"),
@@ -241,10 +240,12 @@ NEXT = "/o/_hub_revisions/next"
         ("write", f"{JOB}/job.json.tmp#done", "after", "confirming", "pushed_not_confirmed"),
         ("rename", f"{JOB}/job.json#done", "after", "done", "confirmed_not_freed"),
         ("unlink", f"{JOB}/files.small", "before", "done", "confirmed_not_freed"),
+        ("rename", NEXT, "after", None, None),
+        ("mkdir", "/o/_hub_revisions/tmp-19700101T000000000Z-000000/files", "after", None, None),
     ],
 )
 def test_each_call_belongs_to_a_stage(
-    op: str, subject: str, when: str, state: str | None, stage: str
+    op: str, subject: str, when: str, state: str | None, stage: str | None
 ) -> None:
     request = subject if op in ("send", "recv") else ""
     assert stage_of(Event(op, subject, request, False, when), state) == stage

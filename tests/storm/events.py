@@ -25,7 +25,9 @@ ELSEWHERE = "elsewhere"  # while the run started, or nothing was left to do
 
 SOCKET_OPS = ("connect", "send", "recv")
 _JOB_ID = re.compile(r"\d{8}T\d{9}Z-[0-9a-f]{6}")
-_BEGUN = re.compile(r"/_hub_revisions/(next|tmp-[^/]+)(/|$)")  # no job yet
+_BEGUN = re.compile(r"/_hub_revisions/(next/|tmp-)")  # no job yet
+# Made in advance, whether anything is submitted or not.
+_PREPARED = re.compile(r"/_hub_revisions/(next$|tmp-19700101T000000000Z-000000)")
 _STAGE_OF_STATE = {
     "queued": "queued",
     "fixing": "fixing",
@@ -74,6 +76,8 @@ def stage_of(event: Event, state: str | None) -> str | None:
     """
     if event.op in SOCKET_OPS:
         return _stage_of_request(event)
+    if _PREPARED.search(event.subject):
+        return None
     if _BEGUN.search(event.subject):
         return "freezing"
     if event.job is None:

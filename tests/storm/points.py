@@ -47,7 +47,7 @@ class Aim:
 
 
 SWEEP = Point("unlink", "*/_hub_revisions/next*", "after")
-"""Removing what a killed submit left: happens only after one."""
+"""Removing what a killed submit left, or what was prepared for the next."""
 
 
 class Points:

@@ -154,10 +154,13 @@ def fingerprint(directory: str) -> str:
     """
 
 def saved_at(directory: str) -> int | None:
-    """When a checkpoint was last written, in nanoseconds; None if it is not there.
+    """When a checkpoint was last written, in nanoseconds; None if that cannot be seen.
 
     It differs after it is saved again, not after another callback has added a file.
     """
+
+def absolute_path(path: str) -> str:
+    """The path from the root without '.', '..' and a last slash, as records spell folders."""
 
 def check_complete(directory: str, settings: str) -> str:
     """Why a checkpoint could not be published as it is; "" if it could. Reads headers only."""

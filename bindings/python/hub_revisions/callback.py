@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -46,8 +45,7 @@ Save = tuple[str, int | None]  # a folder and when it was saved, as in the jobs'
 
 
 def _save_in(checkpoint: Checkpoint) -> Save:
-    # Spelt as in the records: without "..", but with its symbolic links.
-    directory = os.path.abspath(checkpoint.directory)  # noqa: PTH100
+    directory = _core.absolute_path(checkpoint.directory)
     return directory, _core.saved_at(directory)
 
 
@@ -256,7 +254,8 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         try:
             known = self._found | {(record.directory, record.saved_ns) for record in self.records()}
             for checkpoint in find_checkpoints(args.output_dir, state.is_hyper_param_search):
-                if _save_in(checkpoint) not in known:
+                save = _save_in(checkpoint)
+                if save not in known and save[1] is not None:
                     self._submit_unannounced(pusher, checkpoint, kwargs)
         finally:
             if state.is_hyper_param_search:

@@ -108,6 +108,24 @@ TEST_F(FileTest, AFailedWriteNamesThePath) {
   EXPECT_THAT(refused.error().message, HasSubstr("cannot write the thing"));
 }
 
+TEST_F(FileTest, AnAbsolutePathHasOneSpelling) {
+  const std::string here = std::filesystem::current_path().string();
+  const std::pair<std::string, std::string> rows[] = {
+      {"/a/b", "/a/b"},
+      {"/a/b/", "/a/b"},
+      {"//a//b", "/a/b"},
+      {"/a/./b/../c", "/a/c"},
+      {"/a/.b", "/a/.b"},
+      {"/a/..", "/"},
+      {"/", "/"},
+      {".", here},
+      {"a", here + "/a"},
+      {"./a/", here + "/a"},
+      {"a/../b", here + "/b"},
+  };
+  for (const auto& [path, spelling] : rows) EXPECT_EQ(absolute_path(path), spelling) << path;
+}
+
 TEST_F(FileTest, MakesAPrivateFolderAndItsParents) {
   const std::string path = temp_ / "a/b/c";
   ASSERT_TRUE(make_private_directory(path).ok());

@@ -26,9 +26,9 @@ class BudgetTest : public ::testing::Test {
   void SetUp() override {
     record_.id = spool_.new_job_id();
     record_.directory = dir_ / "checkpoint-1";
-    const std::string begun = spool_.begin_snapshot().value();
-    std::filesystem::create_directories(begun + "/files");
-    ASSERT_TRUE(spool_.publish(begun, record_).ok());
+    Spool::Begun begun = spool_.begin_snapshot().value();
+    std::filesystem::create_directories(begun.folder() + "/files");
+    ASSERT_TRUE(std::move(begun).publish(record_).ok());
     std::filesystem::create_directories(record_.directory);
   }
 

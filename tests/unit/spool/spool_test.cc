@@ -4,9 +4,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
+#include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "plugin/base/clock.h"
 #include "plugin/spool/job_id.h"
@@ -33,9 +38,9 @@ class SpoolTest : public ::testing::Test {
   }
   static std::string submit(Spool& spool) {
     const std::string id = spool.new_job_id();
-    const std::string begun = spool.begin_snapshot().value();
-    fs::create_directory(begun + "/files");
-    EXPECT_TRUE(spool.publish(begun, record_of(id)).ok());
+    Spool::Begun begun = spool.begin_snapshot().value();
+    fs::create_directory(begun.folder() + "/files");
+    EXPECT_TRUE(std::move(begun).publish(record_of(id)).ok());
     return id;
   }
   std::vector<JobRecord> records() const {
@@ -68,14 +73,14 @@ TEST_F(SpoolTest, IsPrivateAndAbsolute) {
 TEST_F(SpoolTest, APublishedJobIsWhole) {
   Spool& spool = open();
   const std::string id = spool.new_job_id();
-  const auto begun = spool.begin_snapshot();
+  auto begun = spool.begin_snapshot();
   ASSERT_TRUE(begun.ok());
-  EXPECT_EQ(*begun, root_ + "/next");
+  EXPECT_EQ(begun->folder(), root_ + "/next");
   temp_.write("out/_hub_revisions/next/files/config.json", "{}");
   EXPECT_TRUE(records().empty());
-  ASSERT_TRUE(spool.publish(*begun, record_of(id)).ok());
+  ASSERT_TRUE(std::move(*begun).publish(record_of(id)).ok());
 
-  EXPECT_FALSE(fs::exists(*begun));
+  EXPECT_FALSE(fs::exists(root_ + "/next"));
   EXPECT_EQ(testing::TempDir::read(spool.files_directory(id) + "/config.json"), "{}");
   const auto found = records();
   ASSERT_EQ(found.size(), 1u);
@@ -87,36 +92,72 @@ TEST_F(SpoolTest, APreparedFolderBecomesTheNextSnapshots) {
   spool.prepare();
   spool.prepare();  // there is one already
   for (const bool prepared : {true, false}) {
-    const auto begun = spool.begin_snapshot();
+    auto begun = spool.begin_snapshot();
     ASSERT_TRUE(begun.ok());
-    EXPECT_EQ(fs::is_directory(*begun + "/files"), prepared);
-    EXPECT_TRUE(spool.publish(*begun, record_of(spool.new_job_id())).ok());
+    EXPECT_EQ(fs::is_directory(begun->folder() + "/files"), prepared);
+    EXPECT_TRUE(std::move(*begun).publish(record_of(spool.new_job_id())).ok());
   }
   EXPECT_EQ(records().size(), 2u);
 }
 
 TEST_F(SpoolTest, WhatASubmitHasBegunIsNotPreparedAgain) {
   Spool& spool = open();
-  const auto begun = spool.begin_snapshot();
+  auto begun = spool.begin_snapshot();
   ASSERT_TRUE(begun.ok());
   spool.prepare();
-  EXPECT_TRUE(fs::is_empty(*begun));
+  EXPECT_TRUE(fs::is_empty(begun->folder()));
   temp_.write("out/_hub_revisions/next/files/config.json", "{}");
   const std::string id = spool.new_job_id();
-  ASSERT_TRUE(spool.publish(*begun, record_of(id)).ok());
+  ASSERT_TRUE(std::move(*begun).publish(record_of(id)).ok());
   spool.prepare();
   EXPECT_EQ(testing::TempDir::read(spool.files_directory(id) + "/config.json"), "{}");
   EXPECT_TRUE(fs::is_empty(root_ + "/next/files"));
+}
+
+TEST_F(SpoolTest, PreparingAndSubmittingMeetAtAnyMoment) {
+  Spool& spool = open();
+  std::atomic<bool> done = false;
+  std::thread watcher([&] {
+    while (!done) spool.prepare();
+  });
+  constexpr std::size_t kJobs = 500;
+  for (std::size_t job = 0; job < kJobs; ++job) {
+    auto begun = spool.begin_snapshot();
+    ASSERT_TRUE(begun.ok());
+    struct stat before {};
+    struct stat after {};
+    ASSERT_EQ(::stat(begun->folder().c_str(), &before), 0);
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+    ASSERT_EQ(::stat(begun->folder().c_str(), &after), 0);
+    EXPECT_EQ(before.st_ino, after.st_ino);  // not replaced
+    const std::string files = begun->folder() + "/files";
+    EXPECT_TRUE(::mkdir(files.c_str(), 0700) == 0 || errno == EEXIST);
+    EXPECT_TRUE(std::ofstream(files + "/config.json").good());
+    if (job % 5 == 0) continue;  // abandoned
+    EXPECT_TRUE(std::move(*begun).publish(record_of(spool.new_job_id())).ok());
+  }
+  done = true;
+  watcher.join();
+  const auto jobs = records();
+  EXPECT_EQ(jobs.size(), kJobs - kJobs / 5);
+  for (const JobRecord& job : jobs) {
+    EXPECT_TRUE(fs::exists(spool.files_directory(job.id) + "/config.json"));
+  }
+  spool.release();
+  for (const auto& entry : fs::directory_iterator(root_)) {
+    EXPECT_FALSE(entry.path().filename().string().starts_with("tmp-")) << entry.path();
+  }
 }
 
 TEST_F(SpoolTest, WhatWasPreparedIsNoJobAndLeavesWithTheOwner) {
   Spool& spool = open();
   spool.prepare();
   const std::string id = spool.new_job_id();
-  const auto begun = spool.begin(id);  // for a record without a snapshot
-  ASSERT_TRUE(begun.ok());
-  EXPECT_TRUE(fs::is_empty(*begun));
-  spool.abandon(*begun);
+  {
+    const auto begun = spool.begin(id);  // for a record without a snapshot
+    ASSERT_TRUE(begun.ok());
+    EXPECT_TRUE(fs::is_empty(begun->folder()));
+  }
   EXPECT_TRUE(records().empty());
   EXPECT_TRUE(fs::exists(root_ + "/next"));
   spool.release();
@@ -128,23 +169,31 @@ TEST_F(SpoolTest, WhatWasPreparedIsNoJobAndLeavesWithTheOwner) {
 
 TEST_F(SpoolTest, AnAbandonedJobIsGone) {
   Spool& spool = open();
-  const auto begun = spool.begin_snapshot();
-  ASSERT_TRUE(begun.ok());
-  temp_.write("out/_hub_revisions/next/files/config.json", "{}");
-  spool.abandon(*begun);
-  EXPECT_FALSE(fs::exists(*begun));
-  spool.abandon(*begun);  // again is harmless
+  {
+    const auto begun = spool.begin_snapshot();
+    ASSERT_TRUE(begun.ok());
+    temp_.write("out/_hub_revisions/next/files/config.json", "{}");
+  }
+  EXPECT_FALSE(fs::exists(root_ + "/next"));
+  {
+    auto begun = spool.begin(spool.new_job_id());
+    ASSERT_TRUE(begun.ok());
+    EXPECT_FALSE(std::move(*begun).publish(record_of("no id")).ok());
+  }
+  for (const auto& entry : fs::directory_iterator(root_)) {
+    EXPECT_FALSE(entry.is_directory()) << entry.path();
+  }
   EXPECT_TRUE(records().empty());
 }
 
 TEST_F(SpoolTest, TheNextOwnerRemovesWhatAKilledSubmitLeft) {
   const std::string published = submit(open());
-  const std::string killed = spool_->begin_snapshot().value();
+  const std::string without_snapshot = root_ + "/tmp-" + spool_->new_job_id();
   temp_.write("out/_hub_revisions/next/files/model.safetensors", "half");
-  const std::string skipped = spool_->begin(spool_->new_job_id()).value();
+  fs::create_directory(without_snapshot);
   open();
-  EXPECT_FALSE(fs::exists(killed));
-  EXPECT_FALSE(fs::exists(skipped));
+  EXPECT_FALSE(fs::exists(root_ + "/next"));
+  EXPECT_FALSE(fs::exists(without_snapshot));
   ASSERT_EQ(records().size(), 1u);
   EXPECT_EQ(records()[0].id, published);
 }
@@ -154,7 +203,7 @@ TEST_F(SpoolTest, ReadingRemovesNothing) {
   const auto begun = spool.begin_snapshot();
   ASSERT_TRUE(begun.ok());
   EXPECT_TRUE(records().empty());
-  EXPECT_TRUE(fs::exists(*begun));
+  EXPECT_TRUE(fs::exists(begun->folder()));
 }
 
 TEST_F(SpoolTest, SavesEveryState) {
@@ -253,7 +302,7 @@ TEST_F(SpoolTest, IdsOfSeveralThreadsDiffer) {
 TEST_F(SpoolTest, IdsGoOnSortingWhenTheClockWasSetBack) {
   open();
   const std::string later = make_job_id(system_clock().unix_ms() + 3'600'000, 0xFFFFFF);
-  ASSERT_TRUE(spool_->publish(spool_->begin(later).value(), record_of(later)).ok());
+  ASSERT_TRUE(spool_->begin(later).value().publish(record_of(later)).ok());
   EXPECT_GT(open().new_job_id(), later);
 }
 
@@ -262,8 +311,10 @@ TEST_F(SpoolTest, RefusesIdsThatAreNone) {
   const std::string precious = temp_.write("out/precious/files/x", "x");
   for (const std::string id : {"", "..", "../precious", "job"}) {
     EXPECT_EQ(spool.begin(id).error().kind, ErrorKind::kInvalidInput) << id;
-    EXPECT_EQ(spool.publish(root_ + "/next", record_of(id)).error().kind, ErrorKind::kInvalidInput)
-        << id;
+    auto begun = spool.begin_snapshot();
+    ASSERT_TRUE(begun.ok());
+    const Status published = std::move(*begun).publish(record_of(id));
+    EXPECT_EQ(published.error().kind, ErrorKind::kInvalidInput) << id;
     EXPECT_EQ(spool.save(record_of(id)).error().kind, ErrorKind::kInvalidInput) << id;
     EXPECT_EQ(spool.free_snapshot(id).error().kind, ErrorKind::kInvalidInput) << id;
   }
