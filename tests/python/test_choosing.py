@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,18 @@ def test_a_mistake_of_ours_at_the_end_is_told_and_ends_nothing(
     assert "main was not moved: ZeroDivisionError" in caplog.text
     command = f"pick {where['repo_id']} --metric eval_loss --require 'eval_loss<9.0' --promote main"
     assert command in caplog.text
+
+
+def test_the_latest_of_two_saves_in_one_millisecond(where: dict[str, Any], tmp_path: Path) -> None:
+    with RevisionPusher(tmp_path / "out", **where) as pusher:
+        for step in (1, 2):
+            pusher.submit(write_checkpoint(tmp_path / f"checkpoint-{step}", step=step))
+    at_once = [replace(record, created_ms=0) for record in pusher.records()]
+    with RevisionPusher(tmp_path / "other", **where, pointers=["latest"]) as pusher:
+        assert pusher.choosing is not None
+        pusher.choosing.pushed(reversed(at_once))  # the order in which their pushes ended
+    by_name = {revision.revision: revision for revision in repository(where).read().revisions}
+    assert by_name["latest"].pointer_to == "step-000000002"
 
 
 def test_without_an_answer_main_stays(

@@ -71,7 +71,7 @@ class Choosing:
                     continue
                 self._pushed[one.commit] = one.revision
                 self._repo_id = one.repo_id
-                if self._latest is None or one.created_ms >= self._latest.created_ms:
+                if self._latest is None or one.id > self._latest.id:  # saved later
                     self._latest = one
                 if self.runner and one.commit not in evaluated:
                     self.runner.add(one.repo_id, one.revision, one.commit, one.step)
