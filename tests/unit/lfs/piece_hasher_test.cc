@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <random>
 #include <string>
 
@@ -41,7 +42,8 @@ TEST(PieceHasher, LooksAtSamplesOfALargePieceHoweverTheBytesCome) {
   const std::vector<Xxh3> expected = {xxh3(bytes.substr(0, 7)),
                                       xxh3(bytes.substr(7, PieceHasher::kWholeUpTo)),
                                       xxh3(samples_of(large))};
-  for (const std::size_t step : {1, 63, 64, 65, 2047, 2048, 2049, 70'000, 200'001}) {
+  constexpr std::array<std::size_t, 9> kSteps = {1, 63, 64, 65, 2047, 2048, 2049, 70'000, 200'001};
+  for (const std::size_t step : kSteps) {
     PieceHasher hasher(lengths);
     for (std::size_t at = 0; at < bytes.size(); at += step) {
       hasher.update(std::string_view(bytes).substr(at, step));
