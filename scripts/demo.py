@@ -231,7 +231,7 @@ def main() -> int:
         if endpoint is None:
             from hub_revisions.local_hub import LocalHub
 
-            # What an earlier run left there is of a training that is forgotten below: not this one's.
+            # What an earlier run left there is of a training that is forgotten below.
             shutil.rmtree(workdir / "hub", ignore_errors=True)
             hub = stack.enter_context(LocalHub(workdir / "hub"))
             endpoint, token = hub.endpoint, hub.token
