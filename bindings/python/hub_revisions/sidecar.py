@@ -73,7 +73,8 @@ class Sidecar:
     def _unsubmitted(self) -> Iterator[tuple[Path, Save]]:
         for path in sorted(self._pusher.output_dir.glob(self._pattern)):
             save = (path.name, _core.saved_at(str(path)))
-            if save not in self._submitted and path.is_dir():
+            # Without a time it is deleted, or not to be seen for the moment.
+            if save[1] is not None and save not in self._submitted and path.is_dir():
                 yield path, save
 
     def _decide(self, path: Path, save: Save) -> bool:
