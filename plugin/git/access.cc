@@ -2,6 +2,8 @@
 #include <utility>
 
 #include "plugin/git/advertisement.h"
+#include "plugin/git/exchange.h"
+#include "plugin/git/local_remote.h"
 #include "plugin/git/remote.h"
 
 namespace hubrev {
@@ -32,6 +34,16 @@ Status check_push_access(const Remote& remote, const std::stop_token& stop) {
   });
   if (!answer.ok()) return with_remedy(std::move(answer).error());
   return {};
+}
+
+Result<std::string> advertise(const Remote& remote, const std::string& ref,
+                              const std::stop_token& stop) {
+  if (is_local(remote)) return std::string();
+  const std::string doing = "pushing to " + display_url(remote.url);
+  HUBREV_TRY(const std::string all, with_retry(remote.retry, stop, [&] {
+               return read_refs(remote, GitService::kReceivePack, doing, stop);
+             }));
+  return narrowed(all, [&](std::string_view name, const GitId&) { return name == ref; });
 }
 
 }  // namespace hubrev

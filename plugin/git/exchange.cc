@@ -24,7 +24,39 @@ bool has_type(std::string_view header, std::string_view type) {
   });
 }
 
+Result<std::string> send(const Remote& remote, HttpRequest request, GitService service,
+                         std::string_view type, const std::string& doing,
+                         const std::stop_token& stop) {
+  if (stop.stop_requested()) return make_error(ErrorKind::kCancelled, "cancelled");
+  const std::string wanted =
+      "application/x-" + std::string(service_name(service)) + std::string(type);
+  request.headers.emplace_back("Accept", wanted);
+  if (!remote.credential.token.empty()) request.credential = remote.credential;
+  HUBREV_TRY(HttpResponse response, send_expecting_success(*remote.http, request, doing, stop));
+  if (response.status != 200 || !has_type(response.header("content-type"), wanted)) {
+    return make_error(ErrorKind::kRejected, doing + ": the server answered " +
+                                                std::to_string(response.status) + " with '" +
+                                                shown_text(response.header("content-type")) +
+                                                "' where git answers with '" + wanted +
+                                                "'; is this the address of a git repository?");
+  }
+  return std::move(response.body);
+}
+
 }  // namespace
+
+Result<std::string> read_refs(const Remote& remote, GitService service, const std::string& doing,
+                              const std::stop_token& stop) {
+  HttpRequest request;
+  request.url = remote.url + "/info/refs?service=" + std::string(service_name(service));
+  request.max_response_bytes = kMaxAdvertisement;
+  HUBREV_TRY(std::string body,
+             send(remote, std::move(request), service, "-advertisement", doing, stop));
+  if (const Status sound = check_advertisement(body, service); !sound.ok()) {
+    return with_context(sound.error(), doing);
+  }
+  return body;
+}
 
 Exchange::Exchange(const Repository& repository, const Remote& remote, std::stop_token stop,
                    std::string_view doing_what)
@@ -34,12 +66,9 @@ Exchange::Exchange(const Repository& repository, const Remote& remote, std::stop
       folder_(repository.path()) {}
 
 Result<std::string> Exchange::read_refs(GitService service) {
-  HttpRequest request;
-  request.url = remote_.url + "/info/refs?service=" + std::string(service_name(service));
-  request.max_response_bytes = kMaxAdvertisement;
-  HUBREV_TRY(std::string body, send(std::move(request), service, "-advertisement"));
-  if (const Status sound = check_advertisement(body, service); !sound.ok()) {
-    return with_context(sound.error(), doing);
+  std::string body = std::exchange(advertisement, {});
+  if (body.empty()) {
+    HUBREV_TRY(body, hubrev::read_refs(remote_, service, doing, stop_));
   }
   return wanted_refs ? narrowed(body, wanted_refs) : body;
 }
@@ -52,29 +81,13 @@ Result<std::string> Exchange::call(GitService service, const Source& body) {
                                "application/x-" + std::string(service_name(service)) + "-request");
   request.body = body;
   request.max_response_bytes = kMaxPack;
-  HUBREV_TRY(std::string answer, send(std::move(request), service, "-result"));
+  HUBREV_TRY(std::string answer,
+             send(remote_, std::move(request), service, "-result", doing, stop_));
   const Status sound =
       service == GitService::kReceivePack ? check_report(answer) : check_pack(answer);
   if (!sound.ok()) return with_context(sound.error(), doing);
   answered_ = true;
   return answer;
-}
-
-Result<std::string> Exchange::send(HttpRequest request, GitService service, std::string_view type) {
-  if (cancelled()) return make_error(ErrorKind::kCancelled, "cancelled");
-  const std::string wanted =
-      "application/x-" + std::string(service_name(service)) + std::string(type);
-  request.headers.emplace_back("Accept", wanted);
-  if (!remote_.credential.token.empty()) request.credential = remote_.credential;
-  HUBREV_TRY(HttpResponse response, send_expecting_success(*remote_.http, request, doing, stop_));
-  if (response.status != 200 || !has_type(response.header("content-type"), wanted)) {
-    return make_error(ErrorKind::kRejected, doing + ": the server answered " +
-                                                std::to_string(response.status) + " with '" +
-                                                shown_text(response.header("content-type")) +
-                                                "' where git answers with '" + wanted +
-                                                "'; is this the address of a git repository?");
-  }
-  return std::move(response.body);
 }
 
 int Exchange::fail(Error error) noexcept {

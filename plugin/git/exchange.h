@@ -15,6 +15,10 @@
 
 namespace hubrev {
 
+// GET info/refs, checked. Blocks. `doing` as of an Exchange.
+Result<std::string> read_refs(const Remote& remote, GitService service, const std::string& doing,
+                              const std::stop_token& stop);
+
 // libgit2 holds its address for the whole attempt, so it is neither copied nor moved, and outlives
 // the git_remote. One thread. `remote` outlives it.
 class Exchange {
@@ -31,7 +35,7 @@ class Exchange {
   // server said, not how it arrived.
   bool answered() const { return answered_; }
 
-  // GET info/refs, checked. Blocks.
+  // What the remote tells of its refs: `advertisement`, the first time, or else a new one. Blocks.
   Result<std::string> read_refs(GitService service);
   // POST to the service, checked. Blocks.
   Result<std::string> call(GitService service, const Source& body);
@@ -59,10 +63,9 @@ class Exchange {
   // Which of the remote's refs libgit2 gets to see; empty: all. A push looks on disk for the commit
   // of each that it sees.
   std::function<bool(std::string_view ref, const GitId& id)> wanted_refs;
+  std::string advertisement;  // asked for already; "" when it is not
 
  private:
-  Result<std::string> send(HttpRequest request, GitService service, std::string_view type);
-
   const Remote& remote_;
   const std::stop_token stop_;
   std::string folder_;

@@ -98,8 +98,9 @@ int on_report(const char* ref, const char* status, void* payload) noexcept {
 
 Result<PushOutcome> push_once(Repository& repository, const Remote& remote,
                               const PushRequest& request, const std::set<GitId>& parents,
-                              const std::stop_token& stop) {
+                              std::string advertisement, const std::stop_token& stop) {
   PushAttempt attempt(repository, remote, request, stop);
+  attempt.advertisement = std::move(advertisement);
   attempt.wanted_refs = [&](std::string_view ref, const GitId& id) {
     return ref == request.ref || parents.contains(id);
   };
@@ -143,9 +144,11 @@ Result<std::set<GitId>> prepare(Repository& repository, const PushRequest& reque
 Result<PushOutcome> push(Repository& repository, const Remote& remote, const PushRequest& request,
                          const std::stop_token& stop) {
   HUBREV_TRY(const std::set<GitId> parents, prepare(repository, request));
+  std::string advertisement = request.advertisement;
   return with_retry(remote.retry, stop, [&] {
     return is_local(remote) ? push_local(repository, remote, request)
-                            : push_once(repository, remote, request, parents, stop);
+                            : push_once(repository, remote, request, parents,
+                                        std::exchange(advertisement, {}), stop);
   });
 }
 

@@ -30,6 +30,11 @@ struct Remote {
 // the remedy. Asks the server; a hook or a rule for one branch may still refuse.
 Status check_push_access(const Remote& remote, const std::stop_token& stop);
 
+// What the remote tells who wants to push (git's "ref advertisement"), of that one ref: spares a
+// push to it its own question. "" of a folder, which is not asked. Any thread.
+Result<std::string> advertise(const Remote& remote, const std::string& ref,
+                              const std::stop_token& stop);
+
 struct RemoteRef {
   std::string name;  // full: "refs/heads/x"
   GitId id;
@@ -60,6 +65,9 @@ struct PushRequest {
   std::optional<GitId> expected;
   RefPolicy policy = RefPolicy::kReplace;
   std::vector<GitId> own;  // commits that the caller has pushed to this ref before
+  // Of the ref, by advertise(), for the first attempt; "" to ask now. A ref that has moved since
+  // then is kConflict, too.
+  std::string advertisement = {};
 };
 
 struct PushOutcome {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "plugin/git/commit_writer.h"
+#include "plugin/pipeline/remote_repository.h"
 
 namespace hubrev {
 namespace {
@@ -27,27 +28,28 @@ Result<std::optional<GitId>> find_same_content(Repository& repository, const Rem
 
 }  // namespace
 
-Result<Placement> place_commit(Repository& repository, const Remote& remote, const GitId& commit,
-                               const std::string& branch, ExistingRevision exists,
-                               std::vector<GitId> own, const std::stop_token& stop) {
-  PushRequest request;
-  request.commit = commit;
-  request.ref = "refs/heads/" + branch;
-  request.policy =
-      exists == ExistingRevision::kOverwrite ? RefPolicy::kReplace : RefPolicy::kReplaceOwn;
-  request.own = std::move(own);
-  auto pushed = push(repository, remote, request, stop);
+Result<Placement> place_commit(Repository& repository, const Remote& remote, PlaceRequest request,
+                               const std::stop_token& stop) {
+  PushRequest push_request;
+  push_request.commit = request.commit;
+  push_request.ref = branch_ref(request.branch);
+  push_request.policy =
+      request.exists == ExistingRevision::kOverwrite ? RefPolicy::kReplace : RefPolicy::kReplaceOwn;
+  push_request.own = std::move(request.own);
+  push_request.advertisement = std::move(request.advertisement);
+  auto pushed = push(repository, remote, push_request, stop);
   if (!pushed.ok() && pushed.error().kind == ErrorKind::kConflict) {
     HUBREV_TRY(const std::optional<GitId> same,
-               find_same_content(repository, remote, commit, request.ref, stop));
+               find_same_content(repository, remote, request.commit, push_request.ref, stop));
     if (same) return Placement{*same, ""};
     // A push that timed out here may land there just before its repetition, and whoever moved the
     // ref in between may be one of ours: worth a second look, whose words are also the clearer
     // ones.
-    pushed = push(repository, remote, request, stop);
+    push_request.advertisement.clear();
+    pushed = push(repository, remote, push_request, stop);
   }
   if (!pushed.ok()) return std::move(pushed).error();
-  return Placement{commit, std::move(pushed).value().server_text};
+  return Placement{request.commit, std::move(pushed).value().server_text};
 }
 
 }  // namespace hubrev

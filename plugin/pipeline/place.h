@@ -15,12 +15,19 @@ struct Placement {
   std::string server_text;  // what the server's hooks wrote; "" when nothing
 };
 
-// `own`: commits that this spool has pushed to the branch before; they give way under every policy.
+struct PlaceRequest {
+  GitId commit;  // in the repository, with everything it refers to
+  std::string branch;
+  ExistingRevision exists = ExistingRevision::kVerify;
+  // Commits that this spool has pushed to the branch before; they give way under every policy.
+  std::vector<GitId> own;
+  std::string advertisement;  // as PushRequest::advertisement
+};
+
 // kVerify and kSuffix: a commit of somebody else stays; where it holds the same files, that is a
 // success with their commit, else kConflict. kOverwrite: it gives way, unless it moves time and
 // again. Blocks; the repository's thread.
-Result<Placement> place_commit(Repository& repository, const Remote& remote, const GitId& commit,
-                               const std::string& branch, ExistingRevision exists,
-                               std::vector<GitId> own, const std::stop_token& stop);
+Result<Placement> place_commit(Repository& repository, const Remote& remote, PlaceRequest request,
+                               const std::stop_token& stop);
 
 }  // namespace hubrev

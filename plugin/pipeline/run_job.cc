@@ -1,19 +1,22 @@
 // The only file that knows every stage. It reads like the arrow in ARCHITECTURE.md.
 #include "plugin/pipeline/run_job.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
+#include "plugin/base/meanwhile.h"
 #include "plugin/base/sha256.h"
 #include "plugin/fixes/apply_fixes.h"
-#include "plugin/fixes/token_scan.h"
 #include "plugin/git/commit_writer.h"
 #include "plugin/hub/hub_client.h"
 #include "plugin/lfs/uploader.h"
 #include "plugin/pipeline/message.h"
 #include "plugin/pipeline/place.h"
 #include "plugin/pipeline/plan.h"
+#include "plugin/pipeline/remote_repository.h"
 #include "plugin/pipeline/scratch.h"
+#include "plugin/pipeline/withhold_tokens.h"
 #include "plugin/safetensors/completeness.h"
 #include "plugin/safetensors/virtual_shards.h"
 #include "plugin/snapshot/open_snapshot.h"
@@ -23,6 +26,7 @@ namespace {
 
 constexpr const char* kAuthorName = "hub-revisions";
 constexpr const char* kAuthorEmail = "hub-revisions@localhost";
+constexpr const char* kCard = "README.md";
 constexpr std::uint64_t kLargestCard = 2u << 20;  // a card of 1 MiB with our section added
 constexpr int kMaxSuffix = 1000;
 constexpr std::uint64_t kLargestPutOnHub = 5ull << 30;
@@ -106,49 +110,29 @@ RetryContext noting_retry(const JobContext& context, Progress& progress) {
   return retry;
 }
 
-// The server has the last word on a card's metadata, and says it as a refusal of the whole push:
-// ask first, since a card must not cost the weights.
-Status have_card_accepted(Snapshot& snapshot, const FixContext& fix, JobRecord& record,
-                          const Connection& connection, const RetryContext& retry,
-                          const std::stop_token& stop) {
-  const Entry* card = find_entry(snapshot, "README.md");
-  if (card == nullptr) return {};
-  HUBREV_TRY(const std::string text, card->source.read_all(kLargestCard));
-  const HubConnection hub{&connection.http(), retry, fix.endpoint, connection.token()};
-  const auto warnings = validate_card(hub, text, stop);
-  if (warnings.ok()) return {};
-  if (warnings.error().kind != ErrorKind::kRejected) return warnings.error();
-  record.warnings.push_back("README.md was replaced by a minimal card: " +
-                            warnings.error().message);
-  HUBREV_TRY(Entry minimal, minimal_card(snapshot, fix));
-  put_entry(snapshot, std::move(minimal));
-  return {};
+template <typename Blobs>
+auto find_card(Blobs& blobs) {
+  return std::find_if(blobs.begin(), blobs.end(),
+                      [](const GitBlob& blob) { return blob.path == kCard; });
 }
 
-// A token in a published file is everybody's: better a revision without that file, or none.
-Status withhold_tokens(Snapshot& snapshot, JobRecord& record, const Settings& settings,
-                       const Connection& connection, const std::stop_token& stop) {
-  if (settings.secret_scan == SecretScan::kOff) return {};
-  const Secret& token = connection.token();
-  const Secret basic(basic_value(settings.username, token));
-  HUBREV_TRY(const std::vector<std::string> paths, find_tokens(snapshot, {token, basic}, stop));
-  if (paths.empty()) return {};
-  std::string list;
-  for (const std::string& path : paths) list += (list.empty() ? "" : ", ") + path;
-  if (settings.secret_scan == SecretScan::kFail) {
-    return make_error(ErrorKind::kInvalidInput,
-                      "a token stands in " + list +
-                          "; remove it and revoke the token, or set 'secret_scan' to 'withhold'");
-  }
-  for (const std::string& path : paths) remove_entry(snapshot, path);
-  record.warnings.push_back("withheld, because a token stands in it: " + list +
-                            "; remove it there and revoke the token");
-  take_reports(record, {{"tokens", FixOutcome::kApplied, "withheld: " + list, paths}}, {});
-  return {};
+// What the server has against the card, "" when nothing or when git does not store one. It has the
+// last word on metadata, and says it as a refusal of the whole push; a card must not cost the
+// weights.
+Result<std::string> objection_to_card(const CommitPlan& plan, const HubConnection& hub,
+                                      const std::stop_token& stop) {
+  const auto card = find_card(plan.blobs);
+  if (card == plan.blobs.end()) return std::string();
+  const auto warnings = validate_card(hub, card->bytes, stop);
+  if (warnings.ok()) return std::string();
+  if (warnings.error().kind != ErrorKind::kRejected) return warnings.error();
+  return warnings.error().message;
 }
 
 // Everything about a revision that is decided before its weights are read.
 struct PlannedRevision {
+  Snapshot snapshot;  // fixed, its weights in shards
+  FixContext fix;     // by which it was fixed
   CommitPlan plan;
   std::optional<PublishedWeights> before;  // what the shards were laid out by
   std::vector<PlacedShard> placed;
@@ -177,20 +161,16 @@ std::optional<std::string> advice_on_shards(const Snapshot& snapshot, const JobR
 
 Result<PlannedRevision> fix_and_plan(Snapshot snapshot, JobRecord& record, const Settings& settings,
                                      const Target& target, const JobContext& context,
-                                     Progress& progress, const std::stop_token& stop) {
+                                     const std::stop_token& stop) {
   record.fixes = {contents_report(record)};
   record.warnings.clear();
   // Whoever resumes from it shards in the same way; others are warned.
   if (auto advice = advice_on_shards(snapshot, record)) record.warnings.push_back(*advice);
-  const FixContext fix = fix_context(record, settings, target, context);
-  HUBREV_TRY(FixedSnapshot fixed, apply_fixes(std::move(snapshot), fix));
-  take_reports(record, std::move(fixed.reports), std::move(fixed.warnings));
-  if (target.provider == Provider::kHub && settings.card == CardPolicy::kComplete) {
-    HUBREV_CHECK(have_card_accepted(fixed.snapshot, fix, record, *context.connection,
-                                    noting_retry(context, progress), stop));
-  }
-  HUBREV_CHECK(withhold_tokens(fixed.snapshot, record, settings, *context.connection, stop));
   PlannedRevision planned;
+  planned.fix = fix_context(record, settings, target, context);
+  HUBREV_TRY(FixedSnapshot fixed, apply_fixes(std::move(snapshot), planned.fix));
+  take_reports(record, std::move(fixed.reports), std::move(fixed.warnings));
+  HUBREV_CHECK(withhold_tokens(fixed.snapshot, record, settings, *context.connection, stop));
   planned.before = weights_before(fixed.snapshot, record, settings, context);
   const ShardRules rules{settings.max_shard_size, kMinBytesApart,
                          planned.before ? &*planned.before : nullptr};
@@ -199,10 +179,30 @@ Result<PlannedRevision> fix_and_plan(Snapshot snapshot, JobRecord& record, const
   for (const std::string& warning : record.warnings) {
     context.log->write(LogLevel::kWarning, record.revision + ": " + warning);
   }
-  HUBREV_TRY(planned.plan, make_plan(sharded.snapshot));
+  planned.snapshot = std::move(sharded.snapshot);
+  HUBREV_TRY(planned.plan, make_plan(planned.snapshot));
   planned.placed = std::move(sharded.placed);
   want_digests(planned.plan.lfs_files, planned.placed);
   return planned;
+}
+
+// Nothing that a person wrote is left in the card, so nothing is left to object to.
+Status use_minimal_card(const std::string& objection, PlannedRevision& planned, JobRecord& record,
+                        const Settings& settings, const JobContext& context,
+                        const std::stop_token& stop) {
+  record.warnings.push_back("README.md was replaced by a minimal card: " + objection);
+  context.log->write(LogLevel::kWarning, record.revision + ": " + record.warnings.back());
+  HUBREV_TRY(Entry minimal, minimal_card(planned.snapshot, planned.fix));
+  Snapshot card;
+  card.entries.push_back(std::move(minimal));
+  HUBREV_CHECK(withhold_tokens(card, record, settings, *context.connection, stop));
+  const auto refused = find_card(planned.plan.blobs);
+  if (card.entries.empty()) {
+    planned.plan.blobs.erase(refused);
+    return {};
+  }
+  HUBREV_TRY(refused->bytes, card.entries.front().source.read_all(kLargestCard));
+  return {};
 }
 
 void count_bytes(const CommitPlan& plan, JobRecord& record, Progress& progress) {
@@ -243,10 +243,10 @@ Result<WrittenCommit> write_commit(const CommitContent& content, const std::stri
   return elsewhere.ok() ? std::move(elsewhere) : std::move(beside);
 }
 
+// `request` lacks the commit yet.
 Result<GitId> commit_and_push(CommitPlan plan, const std::vector<LfsObject>& objects,
-                              JobRecord& record, const Settings& settings, const Target& target,
-                              const JobContext& context, Progress& progress,
-                              const std::stop_token& stop) {
+                              PlaceRequest request, const Remote& remote, JobRecord& record,
+                              const JobContext& context, const std::stop_token& stop) {
   const Signature signature{kAuthorName, kAuthorEmail, record.created_ms / 1000};
   std::string message = revision_message(record, digest_of(plan, objects));
   const CommitContent content =
@@ -255,11 +255,10 @@ Result<GitId> commit_and_push(CommitPlan plan, const std::vector<LfsObject>& obj
              write_commit(content, context.spool->work_directory(record.id)));
   record.commit = written.id.hex();
   HUBREV_CHECK(enter(JobState::kPushing, record, context));
-  const Remote remote{repository_url(target), git_credential(target), &context.connection->http(),
-                      noting_retry(context, progress)};
+  request.commit = written.id;
+  request.own = context.own_commits(record);
   HUBREV_TRY(const Placement placed,
-             place_commit(written.scratch.repository(), remote, written.id, target.revision,
-                          settings.exists, context.own_commits(record), stop));
+             place_commit(written.scratch.repository(), remote, std::move(request), stop));
   record.commit = placed.commit.hex();
   if (!placed.server_text.empty()) {
     context.log->write(LogLevel::kInfo, record.revision + ": server: " + placed.server_text);
@@ -309,13 +308,23 @@ Status publish(const Snapshot& snapshot, JobRecord& record, const Settings& sett
                                          stop));
   record.repo_id = target.repo_id;
   HUBREV_TRY(PlannedRevision planned,
-             fix_and_plan(snapshot, record, settings, target, context, progress, stop));
+             fix_and_plan(snapshot, record, settings, target, context, stop));
   CommitPlan& plan = planned.plan;
   count_bytes(plan, record, progress);
 
   HUBREV_CHECK(enter(JobState::kUploading, record, context));
-  const LfsServer server{lfs_server_url(target), lfs_credential(target),
-                         "refs/heads/" + target.revision, target.endpoint};
+  const std::string ref = branch_ref(target.revision);
+  const LfsServer server{lfs_server_url(target), lfs_credential(target), ref, target.endpoint};
+  const Remote remote{repository_url(target), git_credential(target), &context.connection->http(),
+                      noting_retry(context, progress)};
+  // Needed for the commit only, so they cost no round trip of their own.
+  Meanwhile<std::string> advertisement(
+      stop, [&](const std::stop_token& s) { return advertise(remote, ref, s); });
+  Meanwhile<std::string> objection(stop, [&](const std::stop_token& s) -> Result<std::string> {
+    if (target.provider != Provider::kHub || settings.card != CardPolicy::kComplete) return {""};
+    const HubConnection hub{remote.http, remote.retry, target.endpoint, target.token};
+    return objection_to_card(plan, hub, s);
+  });
   progress.upload_began_ms = context.clock->unix_ms();
   const UploadContext upload{&context.connection->http(),
                              noting_retry(context, progress),
@@ -331,8 +340,17 @@ Status publish(const Snapshot& snapshot, JobRecord& record, const Settings& sett
   HUBREV_CHECK(verify_unchanged(snapshot));
   HUBREV_TRY(const std::vector<LfsObject> objects, std::move(uploaded));
 
-  HUBREV_TRY(const GitId commit, commit_and_push(std::move(plan), objects, record, settings, target,
-                                                 context, progress, stop));
+  HUBREV_TRY(const std::string refused_card, objection.answer());
+  if (!refused_card.empty()) {
+    HUBREV_CHECK(use_minimal_card(refused_card, planned, record, settings, context, stop));
+  }
+  PlaceRequest request{{}, target.revision, settings.exists, {}, {}};
+  Result<std::string> told = advertisement.answer();
+  // A repository that was renamed meanwhile was not there for a moment: the push looks again.
+  if (!told.ok() && told.error().kind != ErrorKind::kNotFound) return told.error();
+  if (told.ok()) request.advertisement = *std::move(told);
+  HUBREV_TRY(const GitId commit, commit_and_push(std::move(plan), objects, std::move(request),
+                                                 remote, record, context, stop));
   HUBREV_CHECK(enter(JobState::kConfirming, record, context));
   HUBREV_CHECK(confirm(commit, target, context, progress, stop));
   if (planned.before) {

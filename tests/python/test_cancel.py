@@ -44,6 +44,13 @@ STAGES = {
     "pushed": (r"/git-receive-pack$", AT_ANSWER),
     "confirming": (r"/revision/", AT_REQUEST),
 }
+# While files are sent the server is asked about the card and the refs, each on its own.
+MEANWHILE = ("/validate-yaml", "/info/refs")
+COMES_TOO = dict.fromkeys(
+    ("batch", "sending", "sent", "completing", "verifying", "judging the card", "reading refs"),
+    MEANWHILE,
+)
+COMES_TOO["judging the card"] = COMES_TOO["reading refs"] = (*MEANWHILE, "/objects/verify")
 # More than the buffers of two sockets take, so that a body is held in its middle.
 SIZE = 24 * MIB
 
@@ -89,13 +96,15 @@ def ended_within(pusher: RevisionPusher, job: str) -> float:
 def held_job(
     proxy: HoldingProxy, where: dict[str, Any], folder: Path, stage: str
 ) -> tuple[RevisionPusher, str]:
-    """A pusher whose one job is held in a stage."""
+    """A pusher whose one job is held in a stage, and asks for nothing more."""
     size = 2 * SIZE if stage == "completing" else SIZE
     checkpoint = write_checkpoint(folder / "checkpoint-1", step=1, size=size)
     hold = proxy.hold(*STAGES[stage])
     pusher = RevisionPusher(folder, **where)
     job = pusher.submit(checkpoint)
     hold.wait()
+    for path in COMES_TOO.get(stage, ()):
+        until(lambda path=path: any(path in line for line in proxy.requests), f"no {path}")
     return pusher, job
 
 

@@ -97,10 +97,10 @@ def test_a_hub_that_stays_away_is_named(rehearsal: Rehearsal, proxy: FaultProxy)
     [
         Trouble("reset", "up", 0),
         Trouble("reset", "up", 50),
-        Trouble("reset", "up", 1000),
+        Trouble("reset", "up", 500),
         Trouble("reset", "down", 0),
         Trouble("reset", "down", 50),
-        Trouble("reset", "down", 1500),
+        Trouble("reset", "down", 300),
         Trouble("close", "up", 50),
         Trouble("close", "down", 50),
         Trouble("stall", "up", 0),
@@ -116,7 +116,8 @@ def test_a_broken_connection_is_replaced(
     proxy.troubles += [trouble] * times
     record = rehearsal.push(stall_timeout=STALL)
     assert proxy.hits == times
-    assert len(proxy.connections) == times + 1
+    # One for the files, and one each for what is asked meanwhile.
+    assert times < len(proxy.connections) <= times + 3
     for connection in proxy.connections[:times]:
         assert len(getattr(connection, trouble.direction)) == trouble.after
     rehearsal.assert_published(record)

@@ -66,7 +66,9 @@ def test_our_own_revision_is_not_somebody_elses(rehearsal: Rehearsal, do: str) -
 @pytest.mark.parametrize("stage", IN_A_REPOSITORY)
 def test_a_deleted_repository_is_reported_and_made_again(rehearsal: Rehearsal, stage: str) -> None:
     record = rehearsal.push(rule(stage, "delete-repository"))
-    assert rehearsal.attempts() == 1
+    # Refs are asked for ahead of the push, which looks for itself before it believes a 404; the
+    # files that are sent meanwhile may find out first.
+    assert rehearsal.attempts() in ((1, 2) if stage == "refs" else (1,))
     rehearsal.assert_kept(record, "not_found", "404")
     rehearsal.assert_request_id(record, 404)
     rehearsal.assert_published(rehearsal.resume())

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 from hub_revisions.local_hub import LocalHub
+from huggingface_hub import HfApi
 
 from .conftest import MULTIPART_THRESHOLD, PART_SIZE, basic, bearer
 
@@ -67,6 +69,25 @@ def test_objects_belong_to_one_repository(hub: LocalHub, repo: str) -> None:
     httpx.post(url, json={"name": name, "organization": "org"}, headers=bearer(hub.token))
     (answer,) = batch(hub, f"org/{name}", (oid_of(content), 100)).json()["objects"]
     assert "actions" in answer
+
+
+def test_an_upload_does_not_bring_back_a_deleted_repository(
+    hub: LocalHub, api: HfApi, repo: str
+) -> None:
+    content = os.urandom(5_000_000)
+    half = len(content) // 2
+
+    def body() -> Iterator[bytes]:
+        yield content[:half]
+        api.delete_repo(repo)
+        yield content[half:]
+
+    url = upload_url(hub, repo, content)
+    answer = httpx.put(url, content=body(), headers={"Content-Length": str(len(content))})
+    assert answer.status_code == 404, answer.text
+    assert not (hub.root / f"{repo}.git").exists()
+    api.create_repo(repo)
+    assert [ref.name for ref in api.list_repo_refs(repo).branches] == ["main"]
 
 
 def test_authorization_on_a_signed_url_is_refused(hub: LocalHub, repo: str) -> None:

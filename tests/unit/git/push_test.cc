@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <thread>
+#include <utility>
 
 #include "tests/unit/git/git_server.h"
 
@@ -39,6 +40,56 @@ TEST(Push, UsesTheGivenUrlAndSendsTheTokenAtOnce) {
     EXPECT_TRUE(request.url.starts_with("http://hub.test/team/model/")) << request.url;
     for (const auto& [name, value] : request.headers) EXPECT_NE(name, "X-Evil");
   }
+}
+
+TEST(Push, AsksNothingWhereItWasAskedAhead) {
+  World world;
+  world.server.git("update-ref refs/heads/other " + world.server.foreign_commit("other"));
+  const GitId commit = world.commit("new");
+  const auto told = advertise(world.remote, kRef, {});
+  ASSERT_TRUE(told.ok()) << told.error().message;
+  EXPECT_FALSE(has(*told, "refs/heads/other"));
+  ASSERT_EQ(world.seen().size(), 1u);
+  EXPECT_TRUE(world.seen()[0].authorized);
+  const auto outcome = push(world.repository, world.remote, {commit, kRef, {}, {}, {}, *told}, {});
+  ASSERT_TRUE(outcome.ok()) << outcome.error().message;
+  EXPECT_EQ(outcome->result, PushResult::kPushed);
+  EXPECT_EQ(world.seen().size(), 2u);
+  EXPECT_EQ(world.posts(), 1u);
+  EXPECT_EQ(world.server.commit_of(kRef), commit.hex());
+}
+
+TEST(Push, WhatWasToldAheadMayBeOld) {
+  for (const RefPolicy policy : {RefPolicy::kReplace, RefPolicy::kReplaceOwn}) {
+    World world;
+    const auto told = advertise(world.remote, kRef, {});
+    ASSERT_TRUE(told.ok()) << told.error().message;
+    const std::string other = world.server.foreign_commit("other");
+    world.server.git("update-ref " + std::string(kRef) + " " + other);
+    const PushRequest request{world.commit("ours"), kRef, {}, policy, {}, *told};
+    const auto outcome = push(world.repository, world.remote, request, {});
+    ASSERT_FALSE(outcome.ok());
+    EXPECT_EQ(outcome.error().kind, ErrorKind::kConflict) << outcome.error().message;
+    EXPECT_EQ(world.server.commit_of(kRef), other);
+  }
+}
+
+// The second attempt asks anew, and so finds that the first one did it.
+TEST(Push, AnswerLostAfterItWasAskedAhead) {
+  World world;
+  const GitId commit = world.commit("new");
+  const auto told = advertise(world.remote, kRef, {});
+  ASSERT_TRUE(told.ok()) << told.error().message;
+  bool lost = false;
+  world.after = [&](Result<HttpResponse> response, const SeenRequest& request,
+                    std::size_t) -> Result<HttpResponse> {
+    if (!is_post(request) || std::exchange(lost, true)) return response;
+    return make_error(ErrorKind::kNetwork, "connection reset");
+  };
+  const auto outcome = push(world.repository, world.remote, {commit, kRef, {}, {}, {}, *told}, {});
+  ASSERT_TRUE(outcome.ok()) << outcome.error().message;
+  EXPECT_EQ(outcome->result, PushResult::kAlreadyThere);
+  EXPECT_EQ(world.posts(), 1u);
 }
 
 TEST(Push, WithoutATokenNoCredentialIsSent) {

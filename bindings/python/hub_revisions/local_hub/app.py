@@ -11,7 +11,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .auth import RequireToken
 from .commit_api import CommitApi
-from .errors import REPO_NOT_FOUND, HubError, handle_client_gone, handle_hub_error
+from .errors import (
+    REPO_NOT_FOUND,
+    HubError,
+    handle_client_gone,
+    handle_hub_error,
+    handle_repository_gone,
+)
 from .fault_api import FaultApi
 from .fault_layer import FaultLayer
 from .file_api import FileApi
@@ -20,6 +26,7 @@ from .hub import Hub
 from .lfs import Lfs
 from .lfs_files_api import LfsFilesApi
 from .middleware import AccessLog, RateLimit, RawPath
+from .objects import RepositoryGoneError
 from .pages import Pages
 from .preupload_api import PreuploadApi
 from .ref_api import RefApi
@@ -77,6 +84,7 @@ def _hub_app(hub: Hub) -> Starlette:
         ],
         exception_handlers={
             HubError: handle_hub_error,
+            RepositoryGoneError: handle_repository_gone,
             ClientDisconnect: handle_client_gone,
             404: _no_such_route,
         },

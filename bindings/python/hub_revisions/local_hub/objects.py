@@ -43,6 +43,10 @@ def is_oid(text: object) -> bool:
     return isinstance(text, str) and _OID.fullmatch(text) is not None
 
 
+class RepositoryGoneError(FileNotFoundError):
+    """The repository was deleted or renamed while something was written into it."""
+
+
 @dataclass(frozen=True)
 class StoredObject:
     """One object: `size` in bytes, `stored_at` in unix seconds."""
@@ -56,6 +60,7 @@ class LfsObjects:
     """The LFS objects of one repository. Any number of threads may use it at once."""
 
     def __init__(self, repository: Path) -> None:
+        self._repository = repository
         self._objects = repository / "lfs" / "objects"
         self._incomplete = repository / "lfs" / "incomplete"
 
@@ -86,18 +91,31 @@ class LfsObjects:
         self.path(oid).unlink(missing_ok=True)
 
     def receive(self, oid: str, size: int) -> Sink:
-        """Start to write one whole object."""
+        """Start to write one whole object. Raises `RepositoryGoneError`, and so does its end."""
+        self.make_folder(self.path(oid).parent)
         return _ObjectSink(self.temporary(), self.path(oid), oid, size)
 
     def temporary(self) -> Path:
         """A new name, on the same file system, for what is not whole yet."""
-        self._incomplete.mkdir(parents=True, exist_ok=True)
+        self.make_folder(self._incomplete)
         return self._incomplete / secrets.token_hex(16)
+
+    def make_folder(self, folder: Path) -> None:
+        """Make a folder below the repository, whose own is never made again: an upload that is
+        under way while the repository is deleted would leave half of one. Raises
+        `RepositoryGoneError` then."""
+        level = self._repository
+        for name in folder.relative_to(level).parts:
+            level /= name
+            try:
+                level.mkdir(exist_ok=True)
+            except FileNotFoundError as error:
+                raise RepositoryGoneError(level) from error
 
     def start_multipart(self) -> str:
         """Open a multipart upload and return its id."""
         upload_id = secrets.token_hex(16)
-        (self._incomplete / upload_id).mkdir(parents=True)
+        self.make_folder(self._incomplete / upload_id)
         return upload_id
 
     def receive_part(self, upload_id: str, number: int, size: int) -> Sink:
@@ -161,8 +179,10 @@ class _ObjectSink:
         if self._digest.hexdigest() != self._oid:
             raise WrongContentError("the SHA-256 of the received bytes is not the announced one")
         # No fsync: after a power cut a lost object is asked for anew by the pre-receive check.
-        self._final.parent.mkdir(parents=True, exist_ok=True)
-        self._temporary.replace(self._final)
+        try:
+            self._temporary.replace(self._final)
+        except FileNotFoundError as error:
+            raise RepositoryGoneError(self._final) from error
         return self._oid
 
     def discard(self) -> None:

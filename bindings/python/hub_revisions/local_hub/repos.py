@@ -153,15 +153,18 @@ class Repositories:
         if self.find(new.namespace, new.name) is not None:
             raise _exists()
         (self._root / new.namespace).mkdir(exist_ok=True)
-        try:
-            repository.path.rename(self._root / new.namespace / f"{new.name}.git")
-        except OSError as error:  # another request was faster
-            raise _exists() from error
-        self._forget_move(new)
+        # First, so that no request finds it neither here nor there: until it is gone from here
+        # nobody reads this.
         record = self._moved(repository.id.namespace, repository.id.name)
         assert record is not None
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(str(new))
+        try:
+            repository.path.rename(self._root / new.namespace / f"{new.name}.git")
+        except OSError as error:  # another request was faster
+            self._forget_move(repository.id)
+            raise _exists() from error
+        self._forget_move(new)
 
     def delete(self, namespace: str, name: str) -> None:
         """Delete a repository and its objects. Raises `HubError` 404."""

@@ -14,9 +14,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from .errors import HubError, handle_client_gone, handle_hub_error
+from .errors import HubError, handle_client_gone, handle_hub_error, handle_repository_gone
 from .hub import Hub, parameter
-from .objects import BUFFER, Sink, WrongContentError
+from .objects import BUFFER, RepositoryGoneError, Sink, WrongContentError
 from .presign import Verdict
 from .xet import XetStorage
 
@@ -50,6 +50,7 @@ class Storage:
             exception_handlers={
                 _StorageError: _error_response,
                 HubError: handle_hub_error,
+                RepositoryGoneError: handle_repository_gone,
                 ClientDisconnect: handle_client_gone,
             },
         )

@@ -83,6 +83,7 @@ class XetStorage:
             raise HubError(400, "The name of a xorb is a hash")
         path = _xorb_path(repository, xorb)
         is_new = not path.exists()
+        repository.objects.make_folder(path.parent)
         await _receive(request, repository.objects.temporary(), path)
         return JSONResponse({"was_inserted": is_new})
 
@@ -119,7 +120,6 @@ def _xorb_path(repository: Repository, xorb: str) -> Path:
 
 async def _receive(request: Request, temporary: Path, path: Path) -> None:
     """Stream a body to `temporary`, which becomes `path` when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     received = 0
     buffer = bytearray()
     try:
