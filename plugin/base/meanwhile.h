@@ -10,9 +10,9 @@
 
 namespace hubrev {
 
-// Asks at once, on a thread of its own that has the caller's priority; where no thread is to be had,
-// in answer(). A stop of the caller's reaches it, and so does its own end: an answer that nobody
-// takes any more is not waited for longer than stopping takes.
+// Asks at once, on a thread of its own that has the caller's priority; where no thread is to be
+// had, in answer(). A stop of the caller's reaches it, and so does its own end: an answer that
+// nobody takes any more is not waited for longer than stopping takes.
 template <typename Answer>
 class Meanwhile {
  public:
@@ -21,9 +21,8 @@ class Meanwhile {
   // What `ask` refers to outlives this.
   Meanwhile(const std::stop_token& stop, Ask ask)
       : follow_caller_(stop, [this] { source_.request_stop(); }),
-        answer_(std::async([ask = std::move(ask), token = source_.get_token()] {
-          return ask(token);
-        })) {}
+        answer_(std::async(
+            [ask = std::move(ask), token = source_.get_token()] { return ask(token); })) {}
   ~Meanwhile() { source_.request_stop(); }
   Meanwhile(const Meanwhile&) = delete;
   Meanwhile& operator=(const Meanwhile&) = delete;

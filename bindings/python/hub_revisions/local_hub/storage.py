@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from .errors import HubError, handle_client_gone, handle_hub_error, handle_repository_gone
+from .errors import HubError, handle_client_gone, handle_hub_error
 from .hub import Hub, parameter
 from .objects import BUFFER, RepositoryGoneError, Sink, WrongContentError
 from .presign import Verdict
@@ -50,7 +50,7 @@ class Storage:
             exception_handlers={
                 _StorageError: _error_response,
                 HubError: handle_hub_error,
-                RepositoryGoneError: handle_repository_gone,
+                RepositoryGoneError: self._repository_gone,
                 ClientDisconnect: handle_client_gone,
             },
         )
@@ -87,6 +87,14 @@ class Storage:
                 404, "NoSuchUpload", "The specified multipart upload does not exist."
             ) from error
         return await _store(request, sink)
+
+    async def _repository_gone(self, request: Request, error: Exception) -> Response:
+        try:
+            await run_in_threadpool(self._hub.stored, request)
+        except HubError as refusal:
+            return await handle_hub_error(request, refusal)
+        # It was renamed, and the same address leads there now.
+        return storage_error(503, "ServiceUnavailable", "Please try again.")
 
     def _check_signature(self, request: Request) -> None:
         if "authorization" in request.headers:
