@@ -18,18 +18,6 @@ one from the command line.
     repos, git, files, staging, names      repositories on disk, by git's plumbing
 """
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .process import LocalHub
+from .process import LocalHub
 
 __all__ = ["LocalHub"]
-
-
-def __getattr__(name: str) -> Any:
-    # Every push starts the hook, which needs neither LocalHub nor the HTTP client behind it.
-    if name != "LocalHub":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .process import LocalHub
-
-    return LocalHub

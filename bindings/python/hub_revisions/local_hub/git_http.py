@@ -17,7 +17,8 @@ from .errors import HubError, error_response
 from .fault_layer import REFUSAL
 from .git import server_environment
 from .hub import Hub, identity
-from .pre_receive import hook_environment
+from .pre_receive import Hook
+from .repos import Repository
 
 _CHUNK = 64 * 1024
 _COMMANDS = 64 * 1024
@@ -34,43 +35,53 @@ class GitHttp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         try:
-            environment = await run_in_threadpool(self._cgi_environment, request)
+            repository = await run_in_threadpool(self._hub.repository, request)
+            environment = self._cgi_environment(request, repository)
         except HubError as error:
             await error_response(scope["path"], error)(scope, receive, send)
             return
+        with Hook(repository, identity(request).role, scope.get(REFUSAL)) as hook:
+            process = await self._start_git(environment, hook)
+            answering = asyncio.create_task(hook.answer())
+            limit = self._hub.settings.max_push_bytes
+            pump = asyncio.create_task(_pump_request(receive, process, limit))
+            try:
+                await _send_answer(process, send)
+            finally:
+                # After a complete body the push goes on without the client.
+                await pump
+                await process.wait()
+                await answering
+
+    async def _start_git(self, environment: dict[str, str], hook: Hook) -> Process:
         with self._hub.settings.log_path.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                "git", "http-backend", stdin=PIPE, stdout=PIPE, stderr=log, env=environment
+                "git",
+                "http-backend",
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=log,
+                env=environment | hook.environment,
+                pass_fds=hook.inherited,
             )
-        limit = self._hub.settings.max_push_bytes
-        pump = asyncio.create_task(_pump_request(receive, process, limit))
-        try:
-            await _send_answer(process, send)
-        finally:
-            # After a complete body the push goes on without the client.
-            await pump
-            await process.wait()
+        hook.started()
+        return process
 
-    def _cgi_environment(self, request: Request) -> dict[str, str]:
+    def _cgi_environment(self, request: Request, repository: Repository) -> dict[str, str]:
         """The variables of a CGI request (RFC 3875; git help http-backend).
 
-        Raises `HubError` 404, and 413 for a body that announces to be too large.
+        Raises `HubError` 413 for a body that announces to be too large.
         """
-        repository = self._hub.repository(request)
         limit = self._hub.settings.max_push_bytes
         if int(request.headers.get("content-length", "0")) > limit:
             raise HubError(413, f"The push is larger than {limit} bytes; large files belong in LFS")
-        caller = identity(request)
-        environment = server_environment() | hook_environment(
-            caller.role, request.scope.get(REFUSAL)
-        )
-        environment |= {
+        environment = server_environment() | {
             "GIT_PROJECT_ROOT": str(repository.path),
             "GIT_HTTP_EXPORT_ALL": "1",
             "PATH_INFO": f"/{self._service_path}",
             "REQUEST_METHOD": request.method,
             "QUERY_STRING": request.url.query,
-            "REMOTE_USER": caller.user,
+            "REMOTE_USER": identity(request).user,
             "REMOTE_ADDR": request.client.host if request.client else "",
             # A body may come in chunks, or compressed: git counts, too, and says so to the client.
             "GIT_CONFIG_COUNT": "1",

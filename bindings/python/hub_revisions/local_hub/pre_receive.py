@@ -1,69 +1,132 @@
-"""The pre-receive hook of every repository: `python -m hub_revisions.local_hub.pre_receive`.
+"""The pre-receive hook of every repository, and who answers it.
 
-git runs it in the repository, with the pushed objects in quarantine: they are visible here, and
-vanish when this process fails (git-receive-pack, "QUARANTINE ENVIRONMENT"). What it prints reaches
-the client as `remote: ...`. The hook file itself is a fixed shell script; which Python to run and
-the role of the caller come from the server's environment, so a push that goes round the server is
-refused.
+git runs it in the repository, with the pushed objects in quarantine: they are visible there, and
+vanish when it fails (git-receive-pack, "QUARANTINE ENVIRONMENT"). What it prints reaches the client
+as `remote: ...`. The hook itself only asks: through two pipes it inherits from the server that
+started git, it hands over where the quarantine is and what is to be updated, and gets a verdict. So
+a push that goes round the server is refused, and one whose server dies, too.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
-import sys
-from pathlib import Path
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
 
-from .git import Git
-from .objects import LfsObjects
+from starlette.concurrency import run_in_threadpool
+
+from .git import Git, server_environment
 from .rules import RefUpdate, refusal
 
-PYTHON_VARIABLE = "HUB_REVISIONS_HOOK_PYTHON"
-ROLE_VARIABLE = "HUB_REVISIONS_HOOK_ROLE"
-REFUSAL_VARIABLE = "HUB_REVISIONS_HOOK_REFUSAL"
+if TYPE_CHECKING:
+    from .repos import Repository
 
+_ASK = "HUB_REVISIONS_HOOK_ASK"
+_VERDICT = "HUB_REVISIONS_HOOK_VERDICT"
+_QUARANTINE = ("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH")
+_ACCEPTED = b"accepted\n"
+_REFUSED = b"refused\n"
+_MOST_BYTES = 64 << 20
+"""Of what a hook hands over; refs by the hundred thousand."""
+
+_HANDED_OVER = " ".join(f'"${name}"' for name in _QUARANTINE)
 HOOK_SCRIPT = f"""#!/bin/sh
-# Pushes are accepted through the hub only: it says who pushes, and with which Python to check.
-if [ -z "${PYTHON_VARIABLE}" ]; then
+# Pushes are accepted through the hub only: it is at the other end of these pipes.
+if [ -z "${_ASK}" ]; then
   echo "Push through the hub's URL, not into its folder." >&2
   exit 1
 fi
-exec "${PYTHON_VARIABLE}" -m hub_revisions.local_hub.pre_receive
+{{ printf '%s\\0' {_HANDED_OVER}; cat; printf '\\0'; }} >"/dev/fd/${_ASK}"
+{{ read -r verdict; cat >&2; }} <"/dev/fd/${_VERDICT}"
+[ "$verdict" = accepted ]
 """
 
 
-def hook_environment(role: str, refusal: str | None) -> dict[str, str]:
-    """What the server adds to the environment of a push so that the hook can run.
+class Hook:
+    """The server's ends of the pipes to the hook of one push.
 
-    A `refusal` is the text with which the hook refuses whatever is pushed (see `faults`).
+    with Hook(repository, role, refusal) as hook:
+        process = ...(pass_fds=hook.inherited, env=... | hook.environment)
+        hook.started()
+        await hook.answer()
+
+    `role` is the caller's; a `refusal` is the text with which whatever is pushed is refused (see
+    `faults`). One task.
     """
-    package_root = Path(__file__).resolve().parents[2]
-    search_path = [str(package_root), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {
-        PYTHON_VARIABLE: sys.executable,
-        ROLE_VARIABLE: role,
-        REFUSAL_VARIABLE: refusal or "",
-        "PYTHONPATH": os.pathsep.join(search_path),
-        # The hook's working directory is the repository: nothing is imported from there.
-        "PYTHONSAFEPATH": "1",
-    }
 
+    def __init__(self, repository: Repository, role: str, refusal: str | None) -> None:
+        self._repository = repository
+        self._role = role
+        self._refusal = refusal
+        self._asked, ask = os.pipe()
+        verdict, self._verdict = os.pipe()
+        self.inherited = (ask, verdict)
+        self.environment = {_ASK: str(ask), _VERDICT: str(verdict)}
+        self._open = {self._asked, ask, verdict, self._verdict}
 
-def main() -> int:
-    """Check the updates on standard input; 0 accepts all of them, 1 refuses all of them."""
-    updates = [RefUpdate(*line.split()) for line in sys.stdin.read().splitlines()]
-    if os.environ.get(ROLE_VARIABLE) != "write":
-        for update in updates:
-            sys.stderr.write(f"DENIED update {update.ref}: forbidden\n")
-        return 1
-    repository = Path(os.environ["GIT_DIR"]).resolve()
-    text = os.environ.get(REFUSAL_VARIABLE) or refusal(
-        Git(repository, os.environ), LfsObjects(repository), updates
-    )
-    if text is not None:
-        sys.stderr.write(text + "\n")
-        return 1
-    return 0
+    def __enter__(self) -> Hook:
+        return self
 
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._close(*self._open)
 
-if __name__ == "__main__":
-    sys.exit(main())
+    def started(self) -> None:
+        """git has its ends now. Ours are closed, so that its end is seen."""
+        self._close(*self.inherited)
+
+    async def answer(self) -> None:
+        """Judge what the hook asks about, unless git ends without asking."""
+        try:
+            fields = await self._read()
+            if fields is not None:
+                await run_in_threadpool(self._say, await run_in_threadpool(self._judge, fields))
+        finally:
+            # Without a verdict the hook refuses, whatever went wrong here.
+            self._close(*self._open & {self._verdict})
+
+    async def _read(self) -> list[str] | None:
+        """Where the quarantine is, and the updates; None when git has ended without asking."""
+        reader = asyncio.StreamReader(limit=_MOST_BYTES)
+        pipe = os.fdopen(self._asked, "rb", 0)
+        self._open.discard(self._asked)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), pipe
+        )
+        try:
+            fields = [await reader.readuntil(b"\0") for _ in (*_QUARANTINE, "updates")]
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            return None
+        finally:
+            transport.close()
+        return [os.fsdecode(field[:-1]) for field in fields]
+
+    def _judge(self, fields: Sequence[str]) -> str | None:
+        *quarantine, lines = fields
+        updates = [RefUpdate(*line.split()) for line in lines.splitlines()]
+        if self._role != "write":
+            return "\n".join(f"DENIED update {update.ref}: forbidden" for update in updates)
+        # git sets none of them where nothing is stored, as for a deletion.
+        where = {name: path for name, path in zip(_QUARANTINE, quarantine, strict=True) if path}
+        git = Git(self._repository.path.resolve(), server_environment() | where)
+        return self._refusal or refusal(git, self._repository.objects, updates)
+
+    def _say(self, verdict: str | None) -> None:
+        said = _ACCEPTED if verdict is None else _REFUSED + verdict.encode() + b"\n"
+        try:
+            with os.fdopen(self._verdict, "wb") as pipe:
+                self._open.discard(self._verdict)
+                pipe.write(said)
+        except BrokenPipeError:
+            pass  # git was killed, and whatever was pushed is gone
+
+    def _close(self, *descriptors: int) -> None:
+        for descriptor in descriptors:
+            os.close(descriptor)
+            self._open.discard(descriptor)

@@ -174,13 +174,15 @@ class Repositories:
         repository.path.rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
 
-    def drop_unfinished(self) -> None:
-        """Remove what a killed server left half done; only for when no server runs on this root."""
+    def take_over(self) -> None:
+        """Remove what a killed server left half done, and make what an older one made as this one
+        makes it; only for when no server runs on this root."""
         for pattern in ("*/.creating-*", "*/.deleting-*"):
             for folder in self._root.glob(pattern):
                 shutil.rmtree(folder, ignore_errors=True)
         for repository in self.all():
             repository.objects.drop_incomplete()
+            _write_hook(repository)
 
     def all(self) -> list[Repository]:
         """Every repository, in no particular order."""
@@ -219,10 +221,7 @@ def _build(repository: Repository, private: bool, user: str) -> None:
     git.run("init", "--quiet", "--bare", "--template=", f"--initial-branch={MAIN}")
     # Objects are checked as they arrive: no tree with `..` or `.git` in it is ever stored.
     git.run("config", "receive.fsckObjects", "true")
-    hook = repository.path / "hooks" / "pre-receive"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(HOOK_SCRIPT)
-    hook.chmod(0o755)
+    _write_hook(repository)
     created = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     metadata = {"id": secrets.token_hex(12), "private": private, "createdAt": created}
     (repository.path / _METADATA).write_text(json.dumps(metadata))
@@ -230,6 +229,13 @@ def _build(repository: Repository, private: bool, user: str) -> None:
     tree = git.line("mktree", stdin=f"100644 blob {blob}\t.gitattributes\n".encode())
     commit = repository.commit_tree(tree, [], "initial commit", user)
     repository.update_ref(f"refs/heads/{MAIN}", commit, ZERO_ID)
+
+
+def _write_hook(repository: Repository) -> None:
+    hook = repository.path / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(HOOK_SCRIPT)
+    hook.chmod(0o755)
 
 
 def _exists() -> HubError:

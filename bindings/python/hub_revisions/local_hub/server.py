@@ -62,7 +62,7 @@ def serve(settings: Settings, ready: Callable[[Hub], None]) -> None:
 
 def _open_hub(settings: Settings, faults: Faults | None) -> Hub:
     repositories = Repositories(settings.root)
-    repositories.drop_unfinished()
+    repositories.take_over()
     return Hub(
         settings,
         Tokens.load_or_create(settings.root, settings.user),
