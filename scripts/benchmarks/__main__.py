@@ -21,7 +21,8 @@ from .effort import Effort
 from .table import measurement_tables, verdict_table
 from .targets import judge
 
-MEASUREMENTS = ("stall", "push", "interference", "second_checkpoint", "scale", "startup")
+MEASUREMENTS = ("stall", "push", "latency", "interference", "second_checkpoint", "scale",
+                "startup")  # fmt: skip
 _USERS_OWN = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_ENDPOINT",
               "HF_HUB_OFFLINE", "no_proxy")  # fmt: skip
 _DESCRIPTION = """Measure what hub-revisions costs, beside huggingface_hub, open-r1's order of

@@ -69,6 +69,13 @@ def _push(figure: Figure, rows: Sequence[Row]) -> None:
         axes.set_title(title)
 
 
+def _latency(figure: Figure, rows: Sequence[Row]) -> None:
+    figure.set_size_inches(8, 4)
+    axes = figure.subplots()
+    _bars(axes, rows, "later_wall_s", lambda row: f"{row['rtt_ms']} ms away")
+    axes.set_title("a small checkpoint until its revision is there, s")
+
+
 def _interference(figure: Figure, rows: Sequence[Row]) -> None:
     figure.set_size_inches(8, 4)
     axes = figure.subplots()
@@ -134,6 +141,7 @@ def _startup(figure: Figure, rows: Sequence[Row]) -> None:
 _DRAW: dict[str, Callable[[Figure, Sequence[Row]], None]] = {
     "stall": _stall,
     "push": _push,
+    "latency": _latency,
     "interference": _interference,
     "second_checkpoint": _second_checkpoint,
     "scale": _scale,

@@ -84,6 +84,8 @@ TARGETS = (
     Target("push", "push, wall time to the floor's", "wall_ratio_to_floor", "at most", 1.15, _ours),
     Target("push", "push, CPU time to the floor's", "cpu_ratio_to_floor", "at most", 1.2, _ours),
     Target("push", "memory above baseline, MiB", "rss_growth_mib", "at most", 64, _ours),
+    Target("latency", "small checkpoint, wall time of others to ours", "wall_ratio_to_ours",
+           "at least", 1, _others),
     Target("interference", "training slowed while pushing, %", "slowdown_percent", "at most", 3,
            _ours),
     Target("second_checkpoint", "unchanged bytes sent again, %", "resent_percent", "at most", 5,
