@@ -25,7 +25,7 @@ NAME = "latency"
 
 _BYTES = 16 * MIB
 _RTTS_MS = {Effort.QUICK: (50,), Effort.DEFAULT: (0, 50, 200), Effort.FULL: (0, 50, 200)}
-_REVISIONS = {Effort.QUICK: 4, Effort.DEFAULT: 6, Effort.FULL: 24}
+_REVISIONS = {Effort.QUICK: 3, Effort.DEFAULT: 6, Effort.FULL: 24}
 _SYSTEMS = {
     "hub-revisions": clients.publish_row_with_hub_revisions,
     "huggingface_hub": clients.publish_row_with_huggingface_hub,

@@ -52,9 +52,9 @@ class Shape:
 
 _SHAPES = {
     Effort.QUICK: (
-        Shape(1, 512 * MIB),
-        Shape(4, 128 * MIB),
-        Shape(200, 5 * MIB // 2),
+        Shape(1, 256 * MIB),
+        Shape(4, 64 * MIB),
+        Shape(200, 5 * MIB // 4),
         Shape(500, 64 * KIB),
     ),
     Effort.DEFAULT: (

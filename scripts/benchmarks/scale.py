@@ -31,9 +31,9 @@ from .servers import cpu_seconds
 
 NAME = "scale"
 
-_JOBS = {Effort.QUICK: 60, Effort.DEFAULT: 300, Effort.FULL: 1000}
+_JOBS = {Effort.QUICK: 40, Effort.DEFAULT: 300, Effort.FULL: 1000}
 _FILES = {Effort.QUICK: 1000, Effort.DEFAULT: 10_000, Effort.FULL: 10_000}
-_REVISIONS = {Effort.QUICK: 200, Effort.DEFAULT: 1000, Effort.FULL: 1000}
+_REVISIONS = {Effort.QUICK: 100, Effort.DEFAULT: 1000, Effort.FULL: 1000}
 _REPEATS = {Effort.QUICK: 1, Effort.DEFAULT: 3, Effort.FULL: 5}
 _RTT_MS = (0, 50)
 _SMALL = 64 << 10  # bytes of weights in a checkpoint of which there are many

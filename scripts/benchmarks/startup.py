@@ -67,7 +67,7 @@ _WITH_TRAINER = (
     ),
 )
 _PROCESSES = {  # of the cases alone, and of those that load transformers, some seconds each
-    Effort.QUICK: (5, 1),
+    Effort.QUICK: (3, 1),
     Effort.DEFAULT: (10, 5),
     Effort.FULL: (10, 10),
 }
