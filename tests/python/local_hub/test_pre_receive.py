@@ -17,7 +17,9 @@ from huggingface_hub import HfApi
 
 from .conftest import Git
 
-UPDATE = f"{'0' * 40} {'1' * 40} refs/heads/x\n"
+# A name that git takes; Python would cut it at these.
+REF = "refs/heads/em\N{EM SPACE}next\x85line\N{LINE SEPARATOR}\udcff"
+UPDATE = f"{'0' * 40} {'1' * 40} {REF}\n"
 
 
 @pytest.fixture
@@ -44,6 +46,8 @@ def run(script: Path, hook: Hook, answers: bool) -> tuple[subprocess.CompletedPr
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
             env=os.environ | hook.environment,
             pass_fds=hook.inherited,
         )
@@ -64,7 +68,7 @@ def test_a_reader_is_refused_with_the_name_of_the_ref(script: Path, broken: Repo
     with Hook(broken, "read", None) as hook:
         ended, error = run(script, hook, answers=True)
     assert (ended.returncode, error) == (1, None)
-    assert ended.stderr == "DENIED update refs/heads/x: forbidden\n"
+    assert ended.stderr == f"DENIED update {REF}: forbidden\n"
 
 
 def test_what_cannot_be_judged_is_refused(

@@ -109,7 +109,8 @@ class Hook:
 
     def _judge(self, fields: Sequence[str]) -> str | None:
         *quarantine, lines = fields
-        updates = [RefUpdate(*line.split()) for line in lines.splitlines()]
+        # A ref's name may hold any space or line end but git's own.
+        updates = [RefUpdate(*line.split(" ", 2)) for line in lines.split("\n") if line]
         if self._role != "write":
             return "\n".join(f"DENIED update {update.ref}: forbidden" for update in updates)
         # git sets none of them where nothing is stored, as for a deletion.
@@ -118,7 +119,7 @@ class Hook:
         return self._refusal or refusal(git, self._repository.objects, updates)
 
     def _say(self, verdict: str | None) -> None:
-        said = _ACCEPTED if verdict is None else _REFUSED + verdict.encode() + b"\n"
+        said = _ACCEPTED if verdict is None else _REFUSED + os.fsencode(verdict) + b"\n"
         try:
             with os.fdopen(self._verdict, "wb") as pipe:
                 self._open.discard(self._verdict)
