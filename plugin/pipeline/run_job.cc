@@ -186,22 +186,14 @@ Result<PlannedRevision> fix_and_plan(Snapshot snapshot, JobRecord& record, const
   return planned;
 }
 
-// Nothing that a person wrote is left in the card, so nothing is left to object to.
+// Nothing that a person wrote is left in it, so nothing is left to object to. What is in it was in
+// the refused one, too, which was searched for tokens.
 Status use_minimal_card(const std::string& objection, PlannedRevision& planned, JobRecord& record,
-                        const Settings& settings, const JobContext& context,
-                        const std::stop_token& stop) {
+                        const JobContext& context) {
   record.warnings.push_back("README.md was replaced by a minimal card: " + objection);
   context.log->write(LogLevel::kWarning, record.revision + ": " + record.warnings.back());
-  HUBREV_TRY(Entry minimal, minimal_card(planned.snapshot, planned.fix));
-  Snapshot card;
-  card.entries.push_back(std::move(minimal));
-  HUBREV_CHECK(withhold_tokens(card, record, settings, *context.connection, stop));
-  const auto refused = find_card(planned.plan.blobs);
-  if (card.entries.empty()) {
-    planned.plan.blobs.erase(refused);
-    return {};
-  }
-  HUBREV_TRY(refused->bytes, card.entries.front().source.read_all(kLargestCard));
+  HUBREV_TRY(const Entry minimal, minimal_card(planned.snapshot, planned.fix));
+  HUBREV_TRY(find_card(planned.plan.blobs)->bytes, minimal.source.read_all(kLargestCard));
   return {};
 }
 
@@ -342,7 +334,7 @@ Status publish(const Snapshot& snapshot, JobRecord& record, const Settings& sett
 
   HUBREV_TRY(const std::string refused_card, objection.answer());
   if (!refused_card.empty()) {
-    HUBREV_CHECK(use_minimal_card(refused_card, planned, record, settings, context, stop));
+    HUBREV_CHECK(use_minimal_card(refused_card, planned, record, context));
   }
   PlaceRequest request{{}, target.revision, settings.exists, {}, {}};
   Result<std::string> told = advertisement.answer();

@@ -19,7 +19,7 @@ from .checkpoints import MIB, warm, write_checkpoint
 from .delay_proxy import FarServers
 from .effort import Effort
 from .process import Cost, measure
-from .servers import received
+from .servers import bytes_received
 
 NAME = "latency"
 
@@ -69,7 +69,7 @@ def _publish(servers: FarServers, system: str, revisions: int, folder: Path) -> 
         write_checkpoint(checkpoint, [_BYTES], seed=seed)
         warm(checkpoint)
     target = servers.new_target()
-    sent = partial(_bytes_received, servers.storage_endpoint)
+    sent = partial(bytes_received, servers.storage_endpoint)
     _, published = measure(
         _SYSTEMS[system], target, checkpoints, sent, environment=clients.WITHOUT_XET
     )
@@ -78,7 +78,3 @@ def _publish(servers: FarServers, system: str, revisions: int, folder: Path) -> 
             raise RuntimeError(f"{system} did not publish {checkpoint.name}")
     shutil.rmtree(folder)
     return [one.cost for one in published]
-
-
-def _bytes_received(storage_endpoint: str) -> int:
-    return received(storage_endpoint).bytes

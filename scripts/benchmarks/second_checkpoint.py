@@ -23,7 +23,7 @@ from .checkpoints import MIB, Tensor, data_size, write_small_files, write_weight
 from .clients import Published
 from .effort import Effort
 from .process import measure
-from .servers import HubClient, Servers, received
+from .servers import HubClient, Servers, bytes_received
 
 NAME = "second_checkpoint"
 _UNCHANGED_PERCENT = {
@@ -134,13 +134,13 @@ def _with_hub_revisions(
     """`frozen` is what the callback reads off the model; None where nobody tells it."""
     shutil.rmtree(checkpoints[0].parent / "_hub_revisions", ignore_errors=True)  # of another way
     task = clients.publish_row_with_hub_revisions
-    sent = partial(_in_sink, servers.storage_endpoint)
+    sent = partial(bytes_received, servers.storage_endpoint)
     return _publish(servers, task, checkpoints, sent, {}, frozen)
 
 
 def _without_xet(servers: Servers, checkpoints: Sequence[Path]) -> list[Published]:
     task = clients.publish_row_with_huggingface_hub
-    sent = partial(_in_sink, servers.storage_endpoint)
+    sent = partial(bytes_received, servers.storage_endpoint)
     return _publish(servers, task, checkpoints, sent, clients.WITHOUT_XET)
 
 
@@ -176,10 +176,6 @@ def _publish(
         if sum(size for path, size in files.items() if path.endswith(".safetensors")) < weights:
             raise RuntimeError(f"{task.__name__}: {checkpoint.name} is not whole: {files}")
     return published
-
-
-def _in_sink(storage_endpoint: str) -> int:
-    return received(storage_endpoint).bytes
 
 
 def _in_xorbs(root: Path) -> int:

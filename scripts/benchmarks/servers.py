@@ -180,6 +180,11 @@ class Servers(HubClient):
         self.close()
 
 
+def bytes_received(storage_endpoint: str) -> int:
+    """How many bytes of large files the sink at this address has received so far."""
+    return received(storage_endpoint).bytes
+
+
 def received(storage_endpoint: str) -> Received:
     """What the sink at this address has received so far."""
     with urllib.request.urlopen(f"{storage_endpoint}/received") as answer:

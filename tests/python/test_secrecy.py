@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from child_process import Child, published_steps
 from holding_proxy import Answer, HoldingProxy, Request
@@ -433,24 +434,14 @@ def test_other_processes_do_not_see_it(
         tmp_path, script, tmp_path, folder, proxy.endpoint, where["repo_id"], HF_HOME=str(home)
     ) as child:
         hold.wait()
-        processes = [child.process.pid, *children_of(child.process.pid)]
+        process = psutil.Process(child.process.pid)
+        processes = [process, *process.children(recursive=True)]
         assert len(processes) == 1  # all of it is threads
-        for process in processes:
-            for name in ("cmdline", "environ", "comm"):
-                assert_clean(Path(f"/proc/{process}/{name}").read_bytes(), name)
+        for name in ("cmdline", "environ", "comm"):
+            assert_clean(Path(f"/proc/{process.pid}/{name}").read_bytes(), name)
         hold.release()
         assert child.ends() == 0, child.output
         assert "done" in child.output
-
-
-def children_of(pid: int) -> list[int]:
-    """The ids of its child processes, and theirs."""
-    found = [
-        int(child)
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for child in (task / "children").read_text().split()
-    ]
-    return found + [grandchild for child in found for grandchild in children_of(child)]
 
 
 @pytest.fixture
