@@ -77,9 +77,8 @@ class Lfs:
         repository = await run_in_threadpool(self._hub.repository, request)
         oid, size = body.get("oid"), body.get("size")
         if not isinstance(oid, str) or not is_oid(oid) or repository.objects.size(oid) != size:
-            await run_in_threadpool(
-                self._hub.repository, request
-            )  # is it gone, or renamed, by now?
+            # The repository may be gone or renamed by now, which says more.
+            await run_in_threadpool(self._hub.repository, request)
             raise HubError(404, f"Object {oid} of size {size} is not stored")
         return JSONResponse({"oid": oid, "size": size}, media_type=LFS_MEDIA_TYPE)
 

@@ -47,10 +47,10 @@ fi
 class Hook:
     """The server's ends of the pipes to the hook of one push.
 
-    with Hook(repository, role, refusal) as hook:
-        process = ...(pass_fds=hook.inherited, env=... | hook.environment)
-        hook.started()
-        await hook.answer()
+        with Hook(repository, role, refusal) as hook:
+            process = ...(pass_fds=hook.inherited, env=... | hook.environment)
+            hook.started()
+            await hook.answer()
 
     `role` is the caller's; a `refusal` is the text with which whatever is pushed is refused (see
     `faults`). One task.
