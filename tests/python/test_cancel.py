@@ -93,6 +93,15 @@ def ended_within(pusher: RevisionPusher, job: str) -> float:
     return time.monotonic() - started
 
 
+def until_asked_meanwhile(proxy: HoldingProxy, jobs: int = 1) -> None:
+    """Block until so many jobs have asked what is asked while files are sent."""
+    for path in MEANWHILE:
+        until(
+            lambda path=path: sum(path in line for line in proxy.requests) >= jobs,
+            f"{path} was not asked {jobs} times",
+        )
+
+
 def held_job(
     proxy: HoldingProxy, where: dict[str, Any], folder: Path, stage: str
 ) -> tuple[RevisionPusher, str]:
@@ -136,6 +145,7 @@ def test_cancel_everything(proxy: HoldingProxy, where: dict[str, Any], tmp_path:
     with RevisionPusher(tmp_path, **where) as pusher:
         jobs = [pusher.submit(folder) for folder in folders]
         until(lambda: sum("PUT" in line for line in proxy.requests) == 2, "two are held")
+        until_asked_meanwhile(proxy, jobs=2)
         before = proxy.count()
         started = time.monotonic()
         assert pusher.cancel()
@@ -193,6 +203,7 @@ def test_while_it_hashes(
     with RevisionPusher(tmp_path, **where, max_shard_size="100GB") as pusher:
         job = pusher.submit(folder)
         until(lambda: pusher.status()[0].progress.bytes_hashed > MIB, "it never hashed")
+        until_asked_meanwhile(proxy)
         before = proxy.count()
         started = time.monotonic()
         if how == "cancel":
@@ -214,6 +225,7 @@ def test_while_it_waits_for_a_lane(
     with RevisionPusher(tmp_path, **where) as pusher:
         running = [pusher.submit(folder) for folder in held]
         until(lambda: sum("batch" in line for line in proxy.requests) == 2, "two are held")
+        until_asked_meanwhile(proxy, jobs=2)
         waiting = pusher.submit(last)
         before = proxy.count()
         assert pusher.cancel(waiting)
@@ -236,6 +248,7 @@ def test_while_it_pauses_before_a_retry(
         job = pusher.submit(folder)
         log = Path(pusher.spool) / "worker.log"
         until(lambda: "trying again" in log.read_text(), "no pause")
+        until_asked_meanwhile(proxy)
         before = proxy.count()
         started = time.monotonic()
         if how == "cancel":
