@@ -24,11 +24,7 @@ Error with_remedy(Error error) {
 // What begins every push. Servers refuse it to whoever may not push at all.
 Status check_push_access(const Remote& remote, const std::stop_token& stop) {
   const std::string what = "asking to push to " + display_url(remote.url);
-  HttpRequest request;
-  request.url =
-      remote.url + "/info/refs?service=" + std::string(service_name(GitService::kReceivePack));
-  request.max_response_bytes = kMaxAdvertisement;
-  if (!remote.credential.token.empty()) request.credential = remote.credential;
+  const HttpRequest request = refs_request(remote, GitService::kReceivePack);
   auto answer = with_retry(remote.retry, stop, [&] {
     return send_expecting_success(*remote.http, request, what, stop);
   });

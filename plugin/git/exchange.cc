@@ -24,6 +24,13 @@ bool has_type(std::string_view header, std::string_view type) {
   });
 }
 
+HttpRequest request_to(const Remote& remote, std::string_view path, GitService service) {
+  HttpRequest request;
+  request.url = remote.url + std::string(path) + std::string(service_name(service));
+  if (!remote.credential.token.empty()) request.credential = remote.credential;
+  return request;
+}
+
 Result<std::string> send(const Remote& remote, HttpRequest request, GitService service,
                          std::string_view type, const std::string& doing,
                          const std::stop_token& stop) {
@@ -31,7 +38,6 @@ Result<std::string> send(const Remote& remote, HttpRequest request, GitService s
   const std::string wanted =
       "application/x-" + std::string(service_name(service)) + std::string(type);
   request.headers.emplace_back("Accept", wanted);
-  if (!remote.credential.token.empty()) request.credential = remote.credential;
   HUBREV_TRY(HttpResponse response, send_expecting_success(*remote.http, request, doing, stop));
   if (response.status != 200 || !has_type(response.header("content-type"), wanted)) {
     return make_error(ErrorKind::kRejected, doing + ": the server answered " +
@@ -45,13 +51,16 @@ Result<std::string> send(const Remote& remote, HttpRequest request, GitService s
 
 }  // namespace
 
+HttpRequest refs_request(const Remote& remote, GitService service) {
+  HttpRequest request = request_to(remote, "/info/refs?service=", service);
+  request.max_response_bytes = kMaxAdvertisement;
+  return request;
+}
+
 Result<std::string> read_refs(const Remote& remote, GitService service, const std::string& doing,
                               const std::stop_token& stop) {
-  HttpRequest request;
-  request.url = remote.url + "/info/refs?service=" + std::string(service_name(service));
-  request.max_response_bytes = kMaxAdvertisement;
   HUBREV_TRY(std::string body,
-             send(remote, std::move(request), service, "-advertisement", doing, stop));
+             send(remote, refs_request(remote, service), service, "-advertisement", doing, stop));
   if (const Status sound = check_advertisement(body, service); !sound.ok()) {
     return with_context(sound.error(), doing);
   }
@@ -74,9 +83,8 @@ Result<std::string> Exchange::read_refs(GitService service) {
 }
 
 Result<std::string> Exchange::call(GitService service, const Source& body) {
-  HttpRequest request;
+  HttpRequest request = request_to(remote_, "/", service);
   request.method = "POST";
-  request.url = remote_.url + "/" + std::string(service_name(service));
   request.headers.emplace_back("Content-Type",
                                "application/x-" + std::string(service_name(service)) + "-request");
   request.body = body;

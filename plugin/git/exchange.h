@@ -15,7 +15,9 @@
 
 namespace hubrev {
 
-// GET info/refs, checked. Blocks. `doing` as of an Exchange.
+// GET info/refs.
+HttpRequest refs_request(const Remote& remote, GitService service);
+// Its answer, checked. Blocks. `doing` as of an Exchange.
 Result<std::string> read_refs(const Remote& remote, GitService service, const std::string& doing,
                               const std::stop_token& stop);
 

@@ -145,10 +145,15 @@ Result<PushOutcome> push(Repository& repository, const Remote& remote, const Pus
                          const std::stop_token& stop) {
   HUBREV_TRY(const std::set<GitId> parents, prepare(repository, request));
   std::string advertisement = request.advertisement;
-  return with_retry(remote.retry, stop, [&] {
-    return is_local(remote) ? push_local(repository, remote, request)
-                            : push_once(repository, remote, request, parents,
-                                        std::exchange(advertisement, {}), stop);
+  return with_retry(remote.retry, stop, [&]() -> Result<PushOutcome> {
+    if (is_local(remote)) return push_local(repository, remote, request);
+    const bool told = !advertisement.empty();
+    auto outcome =
+        push_once(repository, remote, request, parents, std::exchange(advertisement, {}), stop);
+    // Nothing was sent, so no server has compared: it may be somewhere else by now.
+    const bool believed = told && outcome.ok() && outcome->result == PushResult::kAlreadyThere;
+    return believed ? push_once(repository, remote, request, parents, {}, stop)
+                    : std::move(outcome);
   });
 }
 

@@ -65,8 +65,8 @@ struct PushRequest {
   std::optional<GitId> expected;
   RefPolicy policy = RefPolicy::kReplace;
   std::vector<GitId> own;  // commits that the caller has pushed to this ref before
-  // Of the ref, by advertise(), for the first attempt; "" to ask now. A ref that has moved since
-  // then is kConflict, too.
+  // Of the ref, by advertise(), for the first attempt; "" to ask now. It may be old: a ref that has
+  // moved since then is kConflict, and one that was there already is asked for again.
   std::string advertisement = {};
 };
 

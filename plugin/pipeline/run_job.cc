@@ -116,13 +116,16 @@ auto find_card(Blobs& blobs) {
                       [](const GitBlob& blob) { return blob.path == kCard; });
 }
 
-// What the server has against the card, "" when nothing or when git does not store one. It has the
-// last word on metadata, and says it as a refusal of the whole push; a card must not cost the
-// weights.
-Result<std::string> objection_to_card(const CommitPlan& plan, const HubConnection& hub,
+// What the server has against the card, "" when nothing, when git does not store one, or when it is
+// to be left as it is. The server has the last word on metadata, and says it as a refusal of the
+// whole push; a card must not cost the weights.
+Result<std::string> objection_to_card(const CommitPlan& plan, const Settings& settings,
+                                      const Target& target, const Remote& remote,
                                       const std::stop_token& stop) {
   const auto card = find_card(plan.blobs);
-  if (card == plan.blobs.end()) return std::string();
+  const bool judged = target.provider == Provider::kHub && settings.card == CardPolicy::kComplete;
+  if (!judged || card == plan.blobs.end()) return std::string();
+  const HubConnection hub{remote.http, remote.retry, target.endpoint, target.token};
   const auto warnings = validate_card(hub, card->bytes, stop);
   if (warnings.ok()) return std::string();
   if (warnings.error().kind != ErrorKind::kRejected) return warnings.error();
@@ -186,8 +189,8 @@ Result<PlannedRevision> fix_and_plan(Snapshot snapshot, JobRecord& record, const
   return planned;
 }
 
-// Nothing that a person wrote is left in it, so nothing is left to object to. What is in it was in
-// the refused one, too, which was searched for tokens.
+// Only what the checkpoint's files and the record say is left in it, so nothing is left to object
+// to. Those files were searched for tokens.
 Status use_minimal_card(const std::string& objection, PlannedRevision& planned, JobRecord& record,
                         const JobContext& context) {
   record.warnings.push_back("README.md was replaced by a minimal card: " + objection);
@@ -309,13 +312,12 @@ Status publish(const Snapshot& snapshot, JobRecord& record, const Settings& sett
   const LfsServer server{lfs_server_url(target), lfs_credential(target), ref, target.endpoint};
   const Remote remote{repository_url(target), git_credential(target), &context.connection->http(),
                       noting_retry(context, progress)};
-  // Needed for the commit only, so they cost no round trip of their own.
+  // Needed for the commit only, so they cost no round trip of their own. Hours may lie in between:
+  // what cannot be learnt now is asked again there.
   Meanwhile<std::string> advertisement(
       stop, [&](const std::stop_token& s) { return advertise(remote, ref, s); });
-  Meanwhile<std::string> objection(stop, [&](const std::stop_token& s) -> Result<std::string> {
-    if (target.provider != Provider::kHub || settings.card != CardPolicy::kComplete) return {""};
-    const HubConnection hub{remote.http, remote.retry, target.endpoint, target.token};
-    return objection_to_card(plan, hub, s);
+  Meanwhile<std::string> objection(stop, [&](const std::stop_token& s) {
+    return objection_to_card(plan, settings, target, remote, s);
   });
   progress.upload_began_ms = context.clock->unix_ms();
   const UploadContext upload{&context.connection->http(),
@@ -332,14 +334,14 @@ Status publish(const Snapshot& snapshot, JobRecord& record, const Settings& sett
   HUBREV_CHECK(verify_unchanged(snapshot));
   HUBREV_TRY(const std::vector<LfsObject> objects, std::move(uploaded));
 
-  HUBREV_TRY(const std::string refused_card, objection.answer());
+  Result<std::string> judged = objection.answer();
+  if (!judged.ok()) judged = objection_to_card(plan, settings, target, remote, stop);
+  HUBREV_TRY(const std::string refused_card, std::move(judged));
   if (!refused_card.empty()) {
     HUBREV_CHECK(use_minimal_card(refused_card, planned, record, context));
   }
   PlaceRequest request{{}, target.revision, settings.exists, {}, {}};
   Result<std::string> told = advertisement.answer();
-  // A repository that was renamed meanwhile was not there for a moment: the push looks again.
-  if (!told.ok() && told.error().kind != ErrorKind::kNotFound) return told.error();
   if (told.ok()) request.advertisement = *std::move(told);
   HUBREV_TRY(const GitId commit, commit_and_push(std::move(plan), objects, std::move(request),
                                                  remote, record, context, stop));

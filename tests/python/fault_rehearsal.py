@@ -34,6 +34,9 @@ STAGES: dict[str, Mapping[str, Any]] = {
 }
 """The requests of one push, in order, as rules of `local_hub.faults` name them."""
 
+ASKED_AHEAD = ("card", "refs")
+"""The stages that come while files are sent, and again afterwards where they failed."""
+
 
 def rule(stage: str, do: str, **fields: Any) -> dict[str, Any]:
     """A rule about the requests of one stage."""

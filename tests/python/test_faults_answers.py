@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_rehearsal import STAGES, STALL, Rehearsal, counter, rule
+from fault_rehearsal import ASKED_AHEAD, STAGES, STALL, Rehearsal, counter, rule
 from hub_revisions.local_hub import LocalHub
 
 WORDS = "words of the server"
@@ -89,10 +89,18 @@ def test_an_answer_shorter_than_announced_is_retried(rehearsal: Rehearsal, stage
 def test_retries_end(rehearsal: Rehearsal, stage: str) -> None:
     fault = rule(stage, "answer", status=503, message=WORDS, times=None)
     record = rehearsal.push(fault, max_retries=2)
-    assert rehearsal.attempts() == 3
+    assert rehearsal.attempts() == (6 if stage in ASKED_AHEAD else 3)
     rehearsal.assert_kept(record, "server", WORDS, "gave up after 3 attempts")
     rehearsal.assert_request_id(record, 503)
     rehearsal.assert_published(rehearsal.resume())
+
+
+@pytest.mark.parametrize("stage", ASKED_AHEAD)
+def test_what_could_not_be_asked_ahead_is_asked_in_time(rehearsal: Rehearsal, stage: str) -> None:
+    fault = rule(stage, "answer", status=503, message=WORDS)
+    record = rehearsal.push(fault, max_retries=0)
+    assert rehearsal.attempts() == 2
+    rehearsal.assert_published(record)
 
 
 def test_many_faults_in_one_push(rehearsal: Rehearsal) -> None:
@@ -153,8 +161,8 @@ def test_a_refusal_is_final(rehearsal: Rehearsal, stage: str, status: int) -> No
         attempts = 4  # an address that may have expired is asked for anew, three times
     if stage == "push" and kind == "conflict":
         attempts = 2  # after a second look at the ref
-    if stage == "refs" and status == 404:
-        attempts = 2  # one that was renamed meanwhile would be there the second time
+    if stage in ASKED_AHEAD:
+        attempts = 2  # it was asked again when it was needed
     assert rehearsal.attempts() == attempts
     rehearsal.assert_kept(record, kind, WORDS)
     rehearsal.assert_request_id(record, status)

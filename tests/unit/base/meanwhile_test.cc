@@ -2,8 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <condition_variable>
-#include <latch>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -20,12 +21,13 @@ Result<int> wait_for_stop(const std::stop_token& stop) {
 }
 
 TEST(Meanwhile, AsksOnAThreadOfItsOwn) {
-  std::latch both(2);
+  std::promise<void> begun;
   Meanwhile<std::thread::id> asked({}, [&](const std::stop_token&) -> Result<std::thread::id> {
-    both.arrive_and_wait();
+    begun.set_value();
     return std::this_thread::get_id();
   });
-  both.arrive_and_wait();  // it runs although nobody has asked for its answer
+  // It runs although nobody has asked for its answer.
+  ASSERT_EQ(begun.get_future().wait_for(std::chrono::minutes(1)), std::future_status::ready);
   const auto answer = asked.answer();
   ASSERT_TRUE(answer.ok());
   EXPECT_NE(*answer, std::this_thread::get_id());

@@ -74,6 +74,24 @@ TEST(Push, WhatWasToldAheadMayBeOld) {
   }
 }
 
+// Nobody compares where nothing is sent.
+TEST(Push, WhatWasThereWhenItWasAskedAheadIsLookedForAgain) {
+  World world;
+  const GitId commit = world.commit("ours");
+  ASSERT_TRUE(world.push(commit, kRef).ok());
+  const auto told = advertise(world.remote, kRef, {});
+  ASSERT_TRUE(told.ok()) << told.error().message;
+  const PushRequest request{commit, kRef, {}, {}, {}, *told};
+  const auto still = push(world.repository, world.remote, request, {});
+  ASSERT_TRUE(still.ok()) << still.error().message;
+  EXPECT_EQ(still->result, PushResult::kAlreadyThere);
+  world.server.git("update-ref -d " + std::string(kRef));
+  const auto again = push(world.repository, world.remote, request, {});
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  EXPECT_EQ(again->result, PushResult::kPushed);
+  EXPECT_EQ(world.server.commit_of(kRef), commit.hex());
+}
+
 // The second attempt asks anew, and so finds that the first one did it.
 TEST(Push, AnswerLostAfterItWasAskedAhead) {
   World world;
