@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,9 @@ STAGES = {
 # While files are sent the server is asked about the card and the refs, each on its own.
 MEANWHILE = ("/validate-yaml", "/info/refs")
 COMES_TOO = dict.fromkeys(
-    ("batch", "sending", "sent", "completing", "verifying", "judging the card", "reading refs"),
+    ("batch", "sending", "sent", "completing", "verifying"),
     MEANWHILE,
-)
-COMES_TOO["judging the card"] = COMES_TOO["reading refs"] = (*MEANWHILE, "/objects/verify")
+) | dict.fromkeys(("judging the card", "reading refs"), (*MEANWHILE, "/objects/verify"))
 # More than the buffers of two sockets take, so that a body is held in its middle.
 SIZE = 24 * MIB
 
@@ -93,9 +92,9 @@ def ended_within(pusher: RevisionPusher, job: str) -> float:
     return time.monotonic() - started
 
 
-def until_asked_meanwhile(proxy: HoldingProxy, jobs: int = 1) -> None:
-    """Block until so many jobs have asked what is asked while files are sent."""
-    for path in MEANWHILE:
+def until_asked(proxy: HoldingProxy, paths: Sequence[str] = MEANWHILE, jobs: int = 1) -> None:
+    """Block until each of the paths was asked for by so many jobs."""
+    for path in paths:
         until(
             lambda path=path: sum(path in line for line in proxy.requests) >= jobs,
             f"{path} was not asked {jobs} times",
@@ -112,8 +111,7 @@ def held_job(
     pusher = RevisionPusher(folder, **where)
     job = pusher.submit(checkpoint)
     hold.wait()
-    for path in COMES_TOO.get(stage, ()):
-        until(lambda path=path: any(path in line for line in proxy.requests), f"no {path}")
+    until_asked(proxy, COMES_TOO.get(stage, ()))
     return pusher, job
 
 
@@ -145,7 +143,7 @@ def test_cancel_everything(proxy: HoldingProxy, where: dict[str, Any], tmp_path:
     with RevisionPusher(tmp_path, **where) as pusher:
         jobs = [pusher.submit(folder) for folder in folders]
         until(lambda: sum("PUT" in line for line in proxy.requests) == 2, "two are held")
-        until_asked_meanwhile(proxy, jobs=2)
+        until_asked(proxy, jobs=2)
         before = proxy.count()
         started = time.monotonic()
         assert pusher.cancel()
@@ -203,7 +201,7 @@ def test_while_it_hashes(
     with RevisionPusher(tmp_path, **where, max_shard_size="100GB") as pusher:
         job = pusher.submit(folder)
         until(lambda: pusher.status()[0].progress.bytes_hashed > MIB, "it never hashed")
-        until_asked_meanwhile(proxy)
+        until_asked(proxy)
         before = proxy.count()
         started = time.monotonic()
         if how == "cancel":
@@ -225,7 +223,7 @@ def test_while_it_waits_for_a_lane(
     with RevisionPusher(tmp_path, **where) as pusher:
         running = [pusher.submit(folder) for folder in held]
         until(lambda: sum("batch" in line for line in proxy.requests) == 2, "two are held")
-        until_asked_meanwhile(proxy, jobs=2)
+        until_asked(proxy, jobs=2)
         waiting = pusher.submit(last)
         before = proxy.count()
         assert pusher.cancel(waiting)
@@ -248,7 +246,7 @@ def test_while_it_pauses_before_a_retry(
         job = pusher.submit(folder)
         log = Path(pusher.spool) / "worker.log"
         until(lambda: "trying again" in log.read_text(), "no pause")
-        until_asked_meanwhile(proxy)
+        until_asked(proxy)
         before = proxy.count()
         started = time.monotonic()
         if how == "cancel":

@@ -66,11 +66,13 @@ def test_whenever_it_is_killed_each_evaluation_runs_and_is_recorded_once(
 
     variables = {"HF_TOKEN": hub.token, "HF_ENDPOINT": hub.endpoint}
     kills = 0
-    for pause in range(160):
+    for number in range(160):
         with Child(tmp_path, RUNNER, spool, config, repo_id, **variables) as child:
             child.says("ready")
             try:
-                child.process.wait(0.01 * pause)  # the moment of the kill, not a wait for luck
+                child.process.wait(
+                    0.01 * 1.05**number
+                )  # the moment of the kill, not a wait for luck
             except subprocess.TimeoutExpired:
                 child.send(signal.SIGKILL)
                 kills += 1
