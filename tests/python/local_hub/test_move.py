@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
 from hub_revisions.local_hub import LocalHub
+from hub_revisions.local_hub.names import RepoId
+from hub_revisions.local_hub.repos import Repositories
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from .conftest import Git, bearer
 from .test_storage import batch, oid_of, upload_url
@@ -51,6 +56,44 @@ def test_a_chain_of_names_and_the_way_back(api: HfApi, repo: str, moved: str) ->
     assert api.model_info(repo).id == api.model_info(moved).id == third
     api.move_repo(third, repo)
     assert api.model_info(third).id == api.model_info(moved).id == repo
+
+
+def test_of_two_moves_at_once_one_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repositories = Repositories(tmp_path)
+    repositories.create(RepoId("me", "old"), False, "me")
+    both, rename = threading.Barrier(2), Path.rename
+
+    def rename_together(path: Path, target: Path) -> Path:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.2)  # in vain where only one gets here at a time
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename_together)
+    ids = [RepoId("me", "one"), RepoId("me", "other")]
+    with ThreadPoolExecutor(2) as pool:
+        moves = [pool.submit(repositories.move, RepoId("me", "old"), id) for id in ids]
+    (won,) = [id for id, move in zip(ids, moves, strict=True) if move.exception() is None]
+    found = repositories.moved_to("me", "old")
+    assert found is not None
+    assert found.id == won
+
+
+def test_a_hub_killed_on_the_way_back_to_an_old_name(tmp_path: Path) -> None:
+    with LocalHub(tmp_path / "hub") as hub:
+        api = HfApi(endpoint=hub.endpoint, token=hub.token)
+        api.create_repo("me/a")
+        api.move_repo("me/a", "me/b")
+        forgotten = next(path for path in (hub.root / ".moved").rglob("*") if path.is_file())
+        kept = forgotten.read_text()
+        api.move_repo("me/b", "me/a")
+    forgotten.write_text(kept)  # as if it had been killed before it removed this
+    with LocalHub(tmp_path / "hub") as hub:
+        api = HfApi(endpoint=hub.endpoint, token=hub.token)
+        assert api.model_info("me/b").id == api.model_info("me/a").id == "me/a"
+        api.delete_repo("me/a")
+        for name in ("me/a", "me/b"):
+            with pytest.raises(RepositoryNotFoundError):
+                api.model_info(name)
 
 
 def test_a_new_repository_takes_the_old_name(api: HfApi, repo: str, moved: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -88,6 +89,36 @@ def test_a_server_that_dies_refuses(script: Path, broken: Repository) -> None:
     with Hook(broken, "write", None) as hook:
         ended, _ = run(script, hook, answers=False)
     assert ended.returncode != 0
+
+
+def test_a_question_that_broke_off_is_refused(
+    script: Path, broken: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "cat").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "cat").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with Hook(broken, "write", None) as hook:
+        ended, error = run(script, hook, answers=True)
+    assert (ended.returncode, error) == (1, None)
+
+
+def test_a_server_without_descriptors_loses_none(
+    broken: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe, made = os.pipe, []
+
+    def one_only() -> tuple[int, int]:
+        if made:
+            raise OSError(errno.EMFILE, "Too many open files")
+        made.extend(pipe())
+        return made[0], made[1]
+
+    monkeypatch.setattr(os, "pipe", one_only)
+    with pytest.raises(OSError, match="Too many"):
+        Hook(broken, "write", None)
+    for descriptor in made:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
 
 
 def test_git_that_ends_without_asking_is_no_question(broken: Repository) -> None:

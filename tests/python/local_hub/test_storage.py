@@ -5,13 +5,22 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
+from child_process import until
 from hub_revisions.local_hub import LocalHub
+from hub_revisions.local_hub.objects import (
+    LfsObjects,
+    NoSuchUploadError,
+    RepositoryGoneError,
+    WrongContentError,
+)
 from huggingface_hub import HfApi
 
 from .conftest import MULTIPART_THRESHOLD, PART_SIZE, basic, bearer
@@ -88,6 +97,65 @@ def test_an_upload_does_not_bring_back_a_deleted_repository(
     assert not (hub.root / f"{repo}.git").exists()
     api.create_repo(repo)
     assert [ref.name for ref in api.list_repo_refs(repo).branches] == ["main"]
+
+
+@pytest.mark.parametrize("becomes", ["deleted", "renamed"])
+def test_a_part_for_a_repository_that_goes_away(
+    hub: LocalHub, api: HfApi, repo: str, becomes: str
+) -> None:
+    content = os.urandom(MULTIPART_THRESHOLD + 5)
+    key = (oid_of(content), len(content))
+    (item,) = batch(hub, repo, key, transfers=["multipart"]).json()["objects"]
+    url = item["actions"]["upload"]["header"]["00001"]
+    part = content[:PART_SIZE]
+
+    def body() -> Iterator[bytes]:
+        yield part[:1000]
+        until(lambda: _incomplete(hub, repo) != [], "it is not received")
+        if becomes == "deleted":
+            api.delete_repo(repo)
+        else:
+            api.move_repo(repo, f"{repo}-renamed")
+        yield part[1000:]
+
+    answer = httpx.put(url, content=body(), headers={"Content-Length": str(PART_SIZE)})
+    if becomes == "deleted":
+        assert answer.status_code == 404, answer.text
+    else:
+        assert answer.status_code == 503, answer.text
+        assert httpx.put(url, content=part).status_code == 200, "the same address leads there"
+
+
+@pytest.mark.parametrize("becomes", ["deleted", "renamed"])
+def test_an_upload_without_its_repository_is_no_missing_upload(
+    tmp_path: Path, becomes: str
+) -> None:
+    (tmp_path / "a.git" / "lfs").mkdir(parents=True)
+    objects = LfsObjects(tmp_path / "a.git")
+    upload = objects.start_multipart()
+    part, late = (objects.receive_part(upload, number, 1) for number in (1, 2))
+    whole = objects.receive(oid_of(b"x"), 1)
+    for sink in (part, late, whole):
+        sink.write(b"x")
+    etag = part.finish()
+    with pytest.raises(WrongContentError):
+        objects.finish_multipart(upload, oid_of(b"xx"), 2, [etag, etag])
+    with pytest.raises(NoSuchUploadError):
+        objects.finish_multipart("0" * 32, oid_of(b"x"), 1, [etag])
+    (tmp_path / "a.git").rename(tmp_path / "b.git")
+    if becomes == "deleted":
+        shutil.rmtree(tmp_path / "b.git")
+    for act in (
+        late.finish,
+        whole.finish,
+        lambda: objects.finish_multipart(upload, oid_of(b"x"), 1, [etag]),
+        lambda: objects.receive_part(upload, 1, 1),
+        lambda: objects.receive(oid_of(b"x"), 1),
+        objects.start_multipart,
+    ):
+        with pytest.raises(RepositoryGoneError):
+            act()
+    assert not (tmp_path / "a.git").exists()
 
 
 def test_authorization_on_a_signed_url_is_refused(hub: LocalHub, repo: str) -> None:

@@ -11,13 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .auth import RequireToken
 from .commit_api import CommitApi
-from .errors import (
-    REPO_NOT_FOUND,
-    HubError,
-    handle_client_gone,
-    handle_hub_error,
-    handle_repository_gone,
-)
+from .errors import REPO_NOT_FOUND, HubError, handle_client_gone, handle_hub_error
 from .fault_api import FaultApi
 from .fault_layer import FaultLayer
 from .file_api import FileApi
@@ -84,7 +78,7 @@ def _hub_app(hub: Hub) -> Starlette:
         ],
         exception_handlers={
             HubError: handle_hub_error,
-            RepositoryGoneError: handle_repository_gone,
+            RepositoryGoneError: hub.handle_repository_gone,
             ClientDisconnect: handle_client_gone,
             404: _no_such_route,
         },

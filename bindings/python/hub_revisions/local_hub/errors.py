@@ -87,11 +87,6 @@ async def handle_hub_error(request: Request, error: Exception) -> Response:
     return error_response(request.scope["path"], error)
 
 
-async def handle_repository_gone(request: Request, error: Exception) -> Response:
-    """Starlette exception handler for `RepositoryGoneError`."""
-    return error_response(request.scope["path"], repo_not_found())
-
-
 async def handle_client_gone(request: Request, error: Exception) -> Response:
     """The client went away in the middle of its request: only the log reads this answer."""
     return Response(status_code=400)

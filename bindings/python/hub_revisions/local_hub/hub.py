@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
+from starlette.responses import Response
 
 from .auth import Identity, Tokens
-from .errors import HubError, repo_not_found
+from .errors import HubError, handle_hub_error, repo_not_found
 from .faults import Faults
 from .presign import Signer
 from .repos import Repositories, Repository
@@ -48,6 +50,15 @@ class Hub:
         """The same for addresses that were signed: they lead to a renamed one as well."""
         namespace, name = _named(request)
         return self.repositories.moved_to(namespace, name) or self.repositories.get(namespace, name)
+
+    async def handle_repository_gone(self, request: Request, error: Exception) -> Response:
+        """Starlette exception handler for `RepositoryGoneError`: 404 for a deleted one. A renamed
+        one is there again, and the same request finds it."""
+        try:
+            await run_in_threadpool(self.stored, request)
+        except HubError as refusal:
+            return await handle_hub_error(request, refusal)
+        return await handle_hub_error(request, HubError(503, "Please try again."))
 
     def endpoint(self, request: Request) -> str:
         """The address under which this client reaches the hub."""

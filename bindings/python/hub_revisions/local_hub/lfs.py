@@ -12,7 +12,7 @@ from starlette.routing import Route
 from .auth import COMPLETE_MULTIPART, require_write
 from .errors import LFS_MEDIA_TYPE, HubError
 from .hub import Hub, identity, parameter, read_json
-from .objects import WrongContentError, is_oid
+from .objects import NoSuchUploadError, WrongContentError, is_oid
 from .presign import Verdict
 from .repos import Repository
 
@@ -103,7 +103,7 @@ class Lfs:
             await run_in_threadpool(
                 repository.objects.finish_multipart, upload_id, oid, size, etags
             )
-        except FileNotFoundError as error:
+        except NoSuchUploadError as error:
             # A repeated completion, after the answer to the first was lost, succeeds again.
             if repository.objects.size(oid) != size:
                 raise HubError(404, "No such multipart upload") from error

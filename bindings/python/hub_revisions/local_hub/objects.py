@@ -11,6 +11,8 @@ import hashlib
 import re
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -43,8 +45,12 @@ def is_oid(text: object) -> bool:
     return isinstance(text, str) and _OID.fullmatch(text) is not None
 
 
-class RepositoryGoneError(FileNotFoundError):
-    """The repository was deleted or renamed while something was written into it."""
+class NoSuchUploadError(Exception):
+    """No multipart upload of this id is open."""
+
+
+class RepositoryGoneError(Exception):
+    """The repository was deleted or renamed while a request about it was under way."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +98,25 @@ class LfsObjects:
 
     def receive(self, oid: str, size: int) -> Sink:
         """Start to write one whole object. Raises `RepositoryGoneError`, and so does its end."""
-        self.make_folder(self.path(oid).parent)
-        return _ObjectSink(self.temporary(), self.path(oid), oid, size)
+        with self.present():
+            self.make_folder(self.path(oid).parent)
+            return _ObjectSink(self, self.path(oid), oid, size)
 
     def temporary(self) -> Path:
         """A new name, on the same file system, for what is not whole yet."""
         self.make_folder(self._incomplete)
         return self._incomplete / secrets.token_hex(16)
+
+    @contextmanager
+    def present(self) -> Iterator[None]:
+        """For what concludes from files that are not there: raises `RepositoryGoneError` when the
+        repository is not there either."""
+        try:
+            yield
+        except (FileNotFoundError, NoSuchUploadError, WrongContentError) as error:
+            if self._repository.is_dir():
+                raise
+            raise RepositoryGoneError(self._repository) from error
 
     def make_folder(self, folder: Path) -> None:
         """Make a folder below the repository, whose own is never made again: an upload that is
@@ -107,10 +125,8 @@ class LfsObjects:
         level = self._repository
         for name in folder.relative_to(level).parts:
             level /= name
-            try:
+            with self.present():
                 level.mkdir(exist_ok=True)
-            except FileNotFoundError as error:
-                raise RepositoryGoneError(level) from error
 
     def start_multipart(self) -> str:
         """Open a multipart upload and return its id."""
@@ -119,29 +135,32 @@ class LfsObjects:
         return upload_id
 
     def receive_part(self, upload_id: str, number: int, size: int) -> Sink:
-        """Start to write one part. Raises `FileNotFoundError` when the upload is not open."""
-        return _PartSink(self._upload(upload_id), number, size)
+        """Start to write one part. Raises `NoSuchUploadError` when the upload is not open,
+        `RepositoryGoneError`, and so does its end."""
+        with self.present():
+            return _PartSink(self, self._upload(upload_id), number, size)
 
     def finish_multipart(self, upload_id: str, oid: str, size: int, etags: list[str]) -> None:
         """Join the parts, named by their ETags in order, into object `oid`.
 
-        Raises `FileNotFoundError` when the upload is not open, `WrongContentError` when a part with
-        that ETag was not stored or the whole is not the announced object.
+        Raises `NoSuchUploadError` when the upload is not open, `WrongContentError` when a part with
+        that ETag was not stored or the whole is not the announced object, `RepositoryGoneError`.
         """
-        folder = self._upload(upload_id)
-        parts = [folder / f"{number}-{etag}" for number, etag in enumerate(etags, start=1)]
-        for part, etag in zip(parts, etags, strict=True):
-            if _ETAG.fullmatch(etag) is None or not part.exists():
-                raise WrongContentError(f"no part {part.name} was stored")
-        sink = self.receive(oid, size)
-        try:
-            for part in parts:
-                with part.open("rb") as file:
-                    while chunk := file.read(BUFFER):
-                        sink.write(chunk)
-            sink.finish()
-        finally:
-            sink.discard()
+        with self.present():
+            folder = self._upload(upload_id)
+            parts = [folder / f"{number}-{etag}" for number, etag in enumerate(etags, start=1)]
+            for part, etag in zip(parts, etags, strict=True):
+                if _ETAG.fullmatch(etag) is None or not part.exists():
+                    raise WrongContentError(f"no part {part.name} was stored")
+            sink = self.receive(oid, size)
+            try:
+                for part in parts:
+                    with part.open("rb") as file:
+                        while chunk := file.read(BUFFER):
+                            sink.write(chunk)
+                sink.finish()
+            finally:
+                sink.discard()
         shutil.rmtree(folder, ignore_errors=True)
 
     def drop_incomplete(self) -> None:
@@ -151,21 +170,22 @@ class LfsObjects:
     def _upload(self, upload_id: str) -> Path:
         folder = self._incomplete / upload_id
         if _UPLOAD_ID.fullmatch(upload_id) is None or not folder.is_dir():
-            raise FileNotFoundError(upload_id)
+            raise NoSuchUploadError(upload_id)
         return folder
 
 
 class _ObjectSink:
     """Hashes while it writes; the object appears under its name only when all proved right."""
 
-    def __init__(self, temporary: Path, final: Path, oid: str, size: int) -> None:
-        self._temporary = temporary
+    def __init__(self, objects: LfsObjects, final: Path, oid: str, size: int) -> None:
+        self._objects = objects
+        self._temporary = objects.temporary()
         self._final = final
         self._oid = oid
         self._size = size
         self._written = 0
         self._digest = hashlib.sha256()
-        self._file = temporary.open("wb")
+        self._file = self._temporary.open("wb")
 
     def write(self, data: bytes) -> None:
         self._file.write(data)
@@ -179,10 +199,8 @@ class _ObjectSink:
         if self._digest.hexdigest() != self._oid:
             raise WrongContentError("the SHA-256 of the received bytes is not the announced one")
         # No fsync: after a power cut a lost object is asked for anew by the pre-receive check.
-        try:
+        with self._objects.present():
             self._temporary.replace(self._final)
-        except FileNotFoundError as error:
-            raise RepositoryGoneError(self._final) from error
         return self._oid
 
     def discard(self) -> None:
@@ -195,7 +213,8 @@ class _PartSink:
     repeated PUT of the same part stands beside the first, and the completion names the one meant.
     """
 
-    def __init__(self, folder: Path, number: int, size: int) -> None:
+    def __init__(self, objects: LfsObjects, folder: Path, number: int, size: int) -> None:
+        self._objects = objects
         self._folder = folder
         self._number = number
         self._size = size
@@ -214,7 +233,8 @@ class _PartSink:
         if self._written != self._size:
             raise WrongContentError(f"received {self._written} bytes instead of {self._size}")
         etag = self._digest.hexdigest()
-        self._temporary.replace(self._folder / f"{self._number}-{etag}")
+        with self._objects.present():
+            self._temporary.replace(self._folder / f"{self._number}-{etag}")
         return etag
 
     def discard(self) -> None:

@@ -38,7 +38,7 @@ if [ -z "${_ASK}" ]; then
   echo "Push through the hub's URL, not into its folder." >&2
   exit 1
 fi
-{{ printf '%s\\0' {_HANDED_OVER}; cat; printf '\\0'; }} >"/dev/fd/${_ASK}"
+{{ printf '%s\\0' {_HANDED_OVER} && cat && printf '\\0'; }} >"/dev/fd/${_ASK}" || exit 1
 {{ read -r verdict; cat >&2; }} <"/dev/fd/${_VERDICT}"
 [ "$verdict" = accepted ]
 """
@@ -53,18 +53,22 @@ class Hook:
             await hook.answer()
 
     `role` is the caller's; a `refusal` is the text with which whatever is pushed is refused (see
-    `faults`). One task.
+    `faults`). One task at a time: `answer()` may be another one, waited for inside the `with`.
     """
 
     def __init__(self, repository: Repository, role: str, refusal: str | None) -> None:
         self._repository = repository
         self._role = role
         self._refusal = refusal
-        self._asked, ask = os.pipe()
-        verdict, self._verdict = os.pipe()
+        self._open: set[int] = set()
+        try:
+            self._asked, ask = self._pipe()
+            verdict, self._verdict = self._pipe()
+        except OSError:
+            self._close(*self._open)
+            raise
         self.inherited = (ask, verdict)
         self.environment = {_ASK: str(ask), _VERDICT: str(verdict)}
-        self._open = {self._asked, ask, verdict, self._verdict}
 
     def __enter__(self) -> Hook:
         return self
@@ -126,6 +130,11 @@ class Hook:
                 pipe.write(said)
         except BrokenPipeError:
             pass  # git was killed, and whatever was pushed is gone
+
+    def _pipe(self) -> tuple[int, int]:
+        ends = os.pipe()
+        self._open.update(ends)
+        return ends
 
     def _close(self, *descriptors: int) -> None:
         for descriptor in descriptors:

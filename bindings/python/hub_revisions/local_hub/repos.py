@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 import shutil
+import threading
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -102,6 +103,7 @@ class Repositories:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._moving = threading.Lock()
 
     def get(self, namespace: str, name: str) -> Repository:
         """The repository, whatever the case of the letters. Raises `HubError` 404."""
@@ -149,22 +151,23 @@ class Repositories:
         """
         if not is_valid_name(new.namespace) or not is_valid_name(new.name):
             raise HubError(400, f"Invalid repository name: {new}")
-        repository = self.get(old.namespace, old.name)
-        if self.find(new.namespace, new.name) is not None:
-            raise _exists()
-        (self._root / new.namespace).mkdir(exist_ok=True)
-        # First, so that no request finds it neither here nor there: until it is gone from here
-        # nobody reads this.
-        record = self._moved(repository.id.namespace, repository.id.name)
-        assert record is not None
-        record.parent.mkdir(parents=True, exist_ok=True)
-        record.write_text(str(new))
-        try:
-            repository.path.rename(self._root / new.namespace / f"{new.name}.git")
-        except OSError as error:  # another request was faster
-            self._forget_move(repository.id)
-            raise _exists() from error
-        self._forget_move(new)
+        with self._moving:
+            repository = self.get(old.namespace, old.name)
+            if self.find(new.namespace, new.name) is not None:
+                raise _exists()
+            (self._root / new.namespace).mkdir(exist_ok=True)
+            # First, so that no request finds it neither here nor there: until it is gone from here
+            # nobody reads this.
+            record = self._moved(repository.id.namespace, repository.id.name)
+            assert record is not None
+            record.parent.mkdir(parents=True, exist_ok=True)
+            record.write_text(str(new))
+            try:
+                repository.path.rename(self._root / new.namespace / f"{new.name}.git")
+            except OSError as error:  # one was created there meanwhile
+                self._forget_move(repository.id)
+                raise _exists() from error
+            self._forget_move(new)
 
     def delete(self, namespace: str, name: str) -> None:
         """Delete a repository and its objects. Raises `HubError` 404."""
@@ -182,6 +185,7 @@ class Repositories:
                 shutil.rmtree(folder, ignore_errors=True)
         for repository in self.all():
             repository.objects.drop_incomplete()
+            self._forget_move(repository.id)
             _write_hook(repository)
 
     def all(self) -> list[Repository]:

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from .errors import HubError, handle_client_gone, handle_hub_error
 from .hub import Hub, parameter
-from .objects import BUFFER, RepositoryGoneError, Sink, WrongContentError
+from .objects import BUFFER, NoSuchUploadError, RepositoryGoneError, Sink, WrongContentError
 from .presign import Verdict
 from .xet import XetStorage
 
@@ -50,7 +50,7 @@ class Storage:
             exception_handlers={
                 _StorageError: _error_response,
                 HubError: handle_hub_error,
-                RepositoryGoneError: self._repository_gone,
+                RepositoryGoneError: self._hub.handle_repository_gone,
                 ClientDisconnect: handle_client_gone,
             },
         )
@@ -82,19 +82,11 @@ class Storage:
         upload_id, number = parameter(request, "upload_id"), request.path_params["number"]
         try:
             sink = await run_in_threadpool(repository.objects.receive_part, upload_id, number, size)
-        except FileNotFoundError as error:
+        except NoSuchUploadError as error:
             raise _StorageError(
                 404, "NoSuchUpload", "The specified multipart upload does not exist."
             ) from error
         return await _store(request, sink)
-
-    async def _repository_gone(self, request: Request, error: Exception) -> Response:
-        try:
-            await run_in_threadpool(self._hub.stored, request)
-        except HubError as refusal:
-            return await handle_hub_error(request, refusal)
-        # It was renamed, and the same address leads there now.
-        return storage_error(503, "ServiceUnavailable", "Please try again.")
 
     def _check_signature(self, request: Request) -> None:
         if "authorization" in request.headers:

@@ -84,7 +84,7 @@ class XetStorage:
         path = _xorb_path(repository, xorb)
         is_new = not path.exists()
         repository.objects.make_folder(path.parent)
-        await _receive(request, repository.objects.temporary(), path)
+        await _receive(request, repository, path)
         return JSONResponse({"was_inserted": is_new})
 
     async def put_shard(self, request: Request) -> Response:
@@ -118,8 +118,9 @@ def _xorb_path(repository: Repository, xorb: str) -> Path:
     return repository.path / "lfs" / "xorbs" / xorb[:2] / xorb
 
 
-async def _receive(request: Request, temporary: Path, path: Path) -> None:
-    """Stream a body to `temporary`, which becomes `path` when it is whole."""
+async def _receive(request: Request, repository: Repository, path: Path) -> None:
+    """Stream a body to a temporary file, which becomes `path` when it is whole."""
+    temporary = repository.objects.temporary()
     received = 0
     buffer = bytearray()
     try:
@@ -133,7 +134,8 @@ async def _receive(request: Request, temporary: Path, path: Path) -> None:
                     await run_in_threadpool(file.write, bytes(buffer))
                     buffer.clear()
             await run_in_threadpool(file.write, bytes(buffer))
-        temporary.replace(path)
+        with repository.objects.present():
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -144,11 +146,12 @@ def _assemble(repository: Repository, recipe: FileRecipe) -> None:
         return
     sink = repository.objects.receive(recipe.oid, recipe.size)
     try:
-        for term in recipe.terms:
-            with _xorb_path(repository, term.xorb).open("rb") as xorb:
-                for content in read_chunks(xorb, term.first, term.end):
-                    sink.write(content)
-        sink.finish()
+        with repository.objects.present():
+            for term in recipe.terms:
+                with _xorb_path(repository, term.xorb).open("rb") as xorb:
+                    for content in read_chunks(xorb, term.first, term.end):
+                        sink.write(content)
+            sink.finish()
     except FileNotFoundError as error:
         raise MalformedXetError("the shard names a xorb that is not stored") from error
     finally:
