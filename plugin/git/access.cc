@@ -4,6 +4,7 @@
 #include "plugin/git/advertisement.h"
 #include "plugin/git/exchange.h"
 #include "plugin/git/local_remote.h"
+#include "plugin/git/ref_update.h"
 #include "plugin/git/remote.h"
 
 namespace hubrev {
@@ -39,7 +40,9 @@ Result<std::string> advertise(const Remote& remote, const std::string& ref,
   HUBREV_TRY(const std::string all, with_retry(remote.retry, stop, [&] {
                return read_refs(remote, GitService::kReceivePack, doing, stop);
              }));
-  return narrowed(all, [&](std::string_view name, const GitId&) { return name == ref; });
+  return narrowed(all, [&](std::string_view name, const GitId&) {
+    return name == ref || exclude_each_other(name, ref);
+  });
 }
 
 }  // namespace hubrev

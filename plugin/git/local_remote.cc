@@ -165,10 +165,17 @@ Result<PushOutcome> push_local(Repository& repository, const Remote& remote,
   // All zeros: it must not exist. Without `force` libgit2 looks for that before it has the lock.
   const git_oid expected = to_oid(current.value_or(GitId()));
   ReferenceHandle reference;
-  HUBREV_CHECK(local_check(
+  const int code =
       git_reference_create_matching(out(reference), local.handle.get(), request.ref.c_str(), &id,
-                                    /*force=*/1, &expected, kReflogEntry),
-      "moving " + request.ref + " of " + local.folder));
+                                    /*force=*/1, &expected, kReflogEntry);
+  if (code < 0) {
+    const Error error = local_error(code, "moving " + request.ref + " of " + local.folder);
+    HUBREV_TRY(const std::vector<RemoteRef> refs, list_local_refs(remote));
+    for (const RemoteRef& other : refs) {
+      if (exclude_each_other(other.name, request.ref)) return name_taken(request.ref, other.name);
+    }
+    return error;
+  }
   HUBREV_CHECK(sync_ref(local, request.ref));
   return PushOutcome{PushResult::kPushed, current, ""};
 }

@@ -22,9 +22,10 @@ constexpr const char* kLocalRef = "refs/hubrev/push";
 // One attempt at a push, and what libgit2's callbacks learnt during it.
 class PushAttempt final : public Exchange {
  public:
+  // `request` and `parents`, of its commit, outlive it.
   PushAttempt(const Repository& repository, const Remote& remote, const PushRequest& request,
-              const std::stop_token& stop)
-      : Exchange(repository, remote, stop, "pushing to"), request_(request) {}
+              const std::set<GitId>& parents, const std::stop_token& stop)
+      : Exchange(repository, remote, stop, "pushing to"), request_(request), parents_(parents) {}
 
   // The remote's refs are known, nothing is sent yet. An Error ends the push.
   Status negotiate(const git_push_update& update) {
@@ -35,7 +36,14 @@ class PushAttempt final : public Exchange {
       return make_error(ErrorKind::kConflict, "nothing to push");
     }
     if (cancelled()) return make_error(ErrorKind::kCancelled, "cancelled");
+    if (!taken_by_.empty()) return name_taken(request_.ref, taken_by_);
     return check_replaceable(request_, previous_);
+  }
+
+  // A ref that the remote has, before negotiate(). Whether libgit2 gets to see it.
+  bool see(std::string_view ref, const GitId& id) {
+    if (exclude_each_other(ref, request_.ref)) taken_by_ = ref;
+    return ref == request_.ref || parents_.contains(id);
   }
 
   void report(std::string_view ref, const char* status) {
@@ -69,6 +77,8 @@ class PushAttempt final : public Exchange {
   }
 
   const PushRequest& request_;
+  const std::set<GitId>& parents_;
+  std::string taken_by_;  // a ref whose name excludes ours; "" when there is none
   std::optional<GitId> previous_;
   bool already_there_ = false;
   bool reported_ = false;  // the server spoke about our ref
@@ -99,11 +109,9 @@ int on_report(const char* ref, const char* status, void* payload) noexcept {
 Result<PushOutcome> push_once(Repository& repository, const Remote& remote,
                               const PushRequest& request, const std::set<GitId>& parents,
                               std::string advertisement, const std::stop_token& stop) {
-  PushAttempt attempt(repository, remote, request, stop);
+  PushAttempt attempt(repository, remote, request, parents, stop);
   attempt.advertisement = std::move(advertisement);
-  attempt.wanted_refs = [&](std::string_view ref, const GitId& id) {
-    return ref == request.ref || parents.contains(id);
-  };
+  attempt.wanted_refs = [&](std::string_view ref, const GitId& id) { return attempt.see(ref, id); };
   RemoteHandle handle;
   HUBREV_CHECK(make_remote(out(handle), repository, remote, attempt));
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <utility>
 
 #include "plugin/base/utf8.h"
 
@@ -32,6 +33,18 @@ Status check_ref_name(const std::string& ref) {
   if (valid != 0 && ref.starts_with("refs/")) return {};
   return make_error(ErrorKind::kInvalidInput,
                     "'" + ref + "' is not a full ref name such as refs/heads/main");
+}
+
+bool exclude_each_other(std::string_view ref, std::string_view other) {
+  if (ref.size() > other.size()) std::swap(ref, other);
+  return other.size() > ref.size() && other.starts_with(ref) && other[ref.size()] == '/';
+}
+
+Error name_taken(const std::string& ref, const std::string& other) {
+  return make_error(ErrorKind::kConfig,
+                    "there can be no " + ref + " beside " + shown_text(other) +
+                        ", which the repository has: one name would be a folder "
+                        "of the other; use another 'revision'");
 }
 
 Status check_replaceable(const PushRequest& request, const std::optional<GitId>& current) {

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "plugin/base/result.h"
 #include "plugin/git/remote.h"
@@ -11,6 +12,12 @@ namespace hubrev {
 
 // kInvalidInput for what is no full ref name.
 Status check_ref_name(const std::string& ref);
+
+// Whether one name would be a folder of the other, so that no repository can have both.
+bool exclude_each_other(std::string_view ref, std::string_view other);
+
+// kConfig: `ref` cannot be made beside `other`.
+Error name_taken(const std::string& ref, const std::string& other);
 
 // Whether the push may replace what its ref holds now (nothing: there is no such ref); else
 // kConflict with the remedy.

@@ -30,8 +30,8 @@ struct Remote {
 // the remedy. Asks the server; a hook or a rule for one branch may still refuse.
 Status check_push_access(const Remote& remote, const std::stop_token& stop);
 
-// What the remote tells who wants to push (git's "ref advertisement"), of that one ref: spares a
-// push to it its own question. "" of a folder, which is not asked. Any thread.
+// What the remote tells who wants to push (git's "ref advertisement"), of what matters to that one
+// ref: spares a push to it its own question. "" of a folder, which is not asked. Any thread.
 Result<std::string> advertise(const Remote& remote, const std::string& ref,
                               const std::stop_token& stop);
 
@@ -80,7 +80,7 @@ struct PushOutcome {
 // repeated: where the ref already is the commit, the outcome is kAlreadyThere and nothing is sent.
 // The value read from the remote is also what the server compares with, so a ref that moves in
 // between is never overwritten (kConflict). kRejected carries what the server's hooks said; kAuth
-// when the token may not write.
+// when the token may not write; kConfig when another ref's name leaves no room for this one.
 Result<PushOutcome> push(Repository& repository, const Remote& remote, const PushRequest& request,
                          const std::stop_token& stop);
 

@@ -153,13 +153,20 @@ std::optional<PublishedWeights> weights_before(const Snapshot& snapshot, const J
 
 // What to do about weights that nobody can load; nullopt when they can be loaded.
 std::optional<std::string> advice_on_shards(const Snapshot& snapshot, const JobRecord& record) {
-  const std::optional<std::string> shards = sharded_weights_only(snapshot, record.excluded);
+  const std::optional<ShardedWeights> shards = sharded_weights_only(snapshot, record.excluded);
   if (!shards) return std::nullopt;
-  return "its weights are FSDP's shards, not loadable unless merged; run 'accelerate "
-         "merge-weights " +
-         record.directory + "/" + *shards +
-         " DIR', put configuration and tokenizer into DIR and publish that with 'hub-revisions "
-         "push', or train with \"state_dict_type\": \"FULL_STATE_DICT\" in fsdp_config";
+  const std::string& folder = record.directory;
+  const bool fsdp = shards->engine == ShardedBy::kFsdp;
+  const std::string merge =
+      fsdp ? "accelerate merge-weights " + folder + "/" + shards->folder + " DIR"
+           : "python " + folder + "/zero_to_fp32.py " + folder + " DIR --safe_serialization";
+  return std::string("its weights are ") + (fsdp ? "FSDP's" : "DeepSpeed ZeRO-3's") +
+         " shards, not loadable unless merged; run '" + merge +
+         "', put configuration and tokenizer into DIR and publish that with 'hub-revisions push', "
+         "or train with " +
+         (fsdp
+              ? "\"state_dict_type\": \"FULL_STATE_DICT\" in fsdp_config"
+              : "\"stage3_gather_16bit_weights_on_model_save\": true in DeepSpeed's configuration");
 }
 
 Result<PlannedRevision> fix_and_plan(Snapshot snapshot, JobRecord& record, const Settings& settings,

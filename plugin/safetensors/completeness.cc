@@ -22,13 +22,14 @@ constexpr std::array<std::string_view, 11> kWeightSuffixes = {
     ".safetensors", ".bin", ".pt",      ".pth",  ".gguf", ".ckpt",
     ".distcp",      ".h5",  ".msgpack", ".onnx", ".npz"};
 
-constexpr std::string_view kShardSuffix = ".distcp";
-constexpr std::string_view kShardFolder =
-    "pytorch_model_fsdp_";  // accelerate's; its number follows
+// Their number follows.
+constexpr std::string_view kFsdpFolder = "pytorch_model_fsdp_";  // accelerate's
+constexpr std::string_view kDeepSpeedFolder = "global_step";
+constexpr std::string_view kFsdpSuffix = ".distcp";
 
 // What a trainer saves beside the weights under the same suffixes: files and folders by prefix.
-constexpr std::array<std::string_view, 5> kResumeState = {"optimizer", "scheduler", "scaler",
-                                                          "rng_state", "training_args"};
+constexpr std::array<std::string_view, 7> kResumeState = {
+    "optimizer", "scheduler", "scaler", "sampler", "dl_state_dict", "rng_state", "training_args"};
 
 Error invalid(std::string message) {
   return make_error(ErrorKind::kInvalidInput, std::move(message));
@@ -53,9 +54,7 @@ bool is_weights(const Entry& entry) {
 
 Status check_has_weights(const Snapshot& snapshot) {
   if (std::any_of(snapshot.entries.begin(), snapshot.entries.end(), is_weights)) return {};
-  return invalid(
-      "the checkpoint holds no weights; have the trainer save them (DeepSpeed ZeRO-3: "
-      "stage3_gather_16bit_weights_on_model_save, FSDP: FULL_STATE_DICT)");
+  return invalid("the checkpoint holds no weights; have the trainer save them");
 }
 
 Result<NamesByFile> read_names(const Snapshot& snapshot) {
@@ -123,18 +122,22 @@ Status check_files(const Snapshot& snapshot) {
 
 }  // namespace
 
-std::optional<std::string> sharded_weights_only(const Snapshot& snapshot,
-                                                const std::vector<std::string>& excluded) {
-  std::optional<std::string> folder;
+std::optional<ShardedWeights> sharded_weights_only(const Snapshot& snapshot,
+                                                   const std::vector<std::string>& excluded) {
+  std::optional<ShardedWeights> found;
   for (const Entry& entry : snapshot.entries) {
     if (!is_weights(entry)) continue;
-    if (!entry.path.ends_with(kShardSuffix)) return std::nullopt;
-    folder = folder_prefix(entry.path);
+    std::string folder(folder_prefix(entry.path));
+    const bool deepspeed = folder.starts_with(kDeepSpeedFolder);
+    if (!deepspeed && !entry.path.ends_with(kFsdpSuffix)) return std::nullopt;
+    found = {deepspeed ? ShardedBy::kDeepSpeed : ShardedBy::kFsdp, std::move(folder)};
   }
   for (const std::string& path : excluded) {
-    if (path.starts_with(kShardFolder) && path.ends_with('/')) folder = path;
+    if (!path.ends_with('/')) continue;
+    if (path.starts_with(kFsdpFolder)) found = {ShardedBy::kFsdp, path};
+    if (path.starts_with(kDeepSpeedFolder)) found = {ShardedBy::kDeepSpeed, path};
   }
-  return folder;
+  return found;
 }
 
 Status check_weights(const Snapshot& snapshot) {

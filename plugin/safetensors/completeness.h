@@ -16,10 +16,20 @@ namespace hubrev {
 // kInvalidInput names the file and what is wrong. Reads headers only; blocks on the disk.
 Status check_weights(const Snapshot& snapshot);
 
-// The folder of a checkpoint whose only weights are FSDP's shards (torch's distributed checkpoint),
-// which nothing loads that does not shard in the same way; nullopt when there are others.
-// `excluded` is what freezing left out; a folder in it ends in '/'.
-std::optional<std::string> sharded_weights_only(const Snapshot& snapshot,
-                                                const std::vector<std::string>& excluded);
+enum class ShardedBy {
+  kFsdp,      // torch's distributed checkpoint
+  kDeepSpeed  // ZeRO-3's files of each rank
+};
+
+// Weights that nothing loads which does not shard in the same way.
+struct ShardedWeights {
+  ShardedBy engine = ShardedBy::kFsdp;
+  std::string folder;  // ends in '/'
+};
+
+// A checkpoint's, when it has no others. `excluded` is what freezing left out; a folder in it ends
+// in '/'.
+std::optional<ShardedWeights> sharded_weights_only(const Snapshot& snapshot,
+                                                   const std::vector<std::string>& excluded);
 
 }  // namespace hubrev

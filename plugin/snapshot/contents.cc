@@ -27,14 +27,18 @@ constexpr std::array<std::string_view, 4> kNeverAtTop = {
 // At the checkpoint's top, unless the resume state is wanted. The names are those of transformers,
 // accelerate, DeepSpeed and torch's FSDP. trainer_state.json is published in any case: it is small,
 // holds no token, and its log_history is the record of the metrics so far.
-constexpr std::array<std::string_view, 17> kResumeState = {
+constexpr std::array<std::string_view, 21> kResumeState = {
     "optimizer.pt",
     "optimizer.bin",
+    "optimizer_*.bin",  // accelerate's second and later objects of a kind
     "optimizer_*/",
     "scheduler.pt",
     "scheduler.bin",
+    "scheduler_*.bin",
     "scaler.pt",
     "sampler.bin",
+    "sampler_*.bin",
+    "dl_state_dict*.bin",
     "rng_state*.pth",
     "random_states_*.pkl",
     "global_step*/",

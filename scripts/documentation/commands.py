@@ -46,8 +46,10 @@ def call_of(action: argparse.Action) -> str:
         value = ""
     elif action.metavar is not None:
         value = str(action.metavar)
+    elif action.choices is not None:
+        value = "{" + ",".join(map(str, action.choices)) + "}"
     else:
-        value = "{" + ",".join(map(str, action.choices or [])) + "}"
+        value = action.dest.upper()
     names = ", ".join(f"`{name} {value}`".replace(" `", "`") for name in action.option_strings)
     return names or f"`{value}`"
 

@@ -118,6 +118,17 @@ struct Writer {
 };
 
 // Of many writers that each expect what they saw, one wins each round, and nobody's is lost.
+TEST_F(LocalRemote, SaysWhichNameLeavesNoRoomForTheRef) {
+  for (const char* taken : {"refs/heads/v1", "refs/heads/v2/step-1/a"}) {
+    const std::string ref = std::string(taken).substr(0, 13) + "/step-1";
+    world.server.git("update-ref " + std::string(taken) + " " + world.server.foreign_commit(taken));
+    const auto outcome = world.push(world.commit("ours"), ref);
+    ASSERT_FALSE(outcome.ok()) << ref;
+    EXPECT_EQ(outcome.error().kind, ErrorKind::kConfig) << outcome.error().message;
+    EXPECT_NE(outcome.error().message.find(taken), std::string::npos) << outcome.error().message;
+  }
+}
+
 TEST_F(LocalRemote, WritersAtTheSameTimeDoNotOverwriteEachOther) {
   constexpr int kWriters = 4;
   constexpr int kEach = 5;

@@ -74,6 +74,25 @@ TEST(Push, WhatWasToldAheadMayBeOld) {
   }
 }
 
+TEST(Push, SaysWhichNameLeavesNoRoomForTheRef) {
+  for (const char* taken : {"refs/heads/v1", "refs/heads/v1/step-1/a"}) {
+    for (const bool ahead : {false, true}) {
+      World world;
+      world.server.git("update-ref " + std::string(taken) + " " +
+                       world.server.foreign_commit("other"));
+      world.server.git("update-ref refs/heads/v1-old " + world.server.foreign_commit("old"));
+      PushRequest request{world.commit("ours"), "refs/heads/v1/step-1", {}, {}, {}, {}};
+      if (ahead) request.advertisement = advertise(world.remote, request.ref, {}).value();
+      const auto outcome = push(world.repository, world.remote, request, {});
+      ASSERT_FALSE(outcome.ok());
+      EXPECT_EQ(outcome.error().kind, ErrorKind::kConfig);
+      EXPECT_TRUE(has(outcome.error().message, std::string("beside ") + taken))
+          << outcome.error().message;
+      EXPECT_EQ(world.posts(), 0u);
+    }
+  }
+}
+
 // Nobody compares where nothing is sent.
 TEST(Push, WhatWasThereWhenItWasAskedAheadIsLookedForAgain) {
   World world;

@@ -67,20 +67,27 @@ TEST(ShardedWeightsOnly, NamesTheirFolder) {
   struct Row {
     Files files;
     std::vector<std::string> excluded;
-    std::optional<std::string> folder;
+    std::optional<ShardedWeights> weights;
   };
+  const ShardedWeights fsdp{ShardedBy::kFsdp, "pytorch_model_fsdp_0/"};
+  const ShardedWeights deepspeed{ShardedBy::kDeepSpeed, "global_step5/"};
+  const std::string of_a_rank = "global_step5/zero_pp_rank_0_mp_rank_00_model_states.pt";
   const Row rows[] = {
-      {{{"trainer_state.json", "{}"}},
-       {"optimizer_0/", "pytorch_model_fsdp_0/"},
-       "pytorch_model_fsdp_0/"},
-      {{{"pytorch_model_fsdp_0/__0_0.distcp", "x"}, {"optimizer_0/__0_0.distcp", "x"}},
-       {},
-       "pytorch_model_fsdp_0/"},
+      {{{"trainer_state.json", "{}"}}, {"optimizer_0/", "pytorch_model_fsdp_0/"}, fsdp},
+      {{{"pytorch_model_fsdp_0/__0_0.distcp", "x"}, {"optimizer_0/__0_0.distcp", "x"}}, {}, fsdp},
       {{{"model.safetensors", "x"}, {"pytorch_model_fsdp_0/__0_0.distcp", "x"}}, {}, {}},
       {{{"trainer_state.json", "{}"}}, {"optimizer_0/", "pytorch_model_fsdp.bin"}, {}},
+      {{{"config.json", "{}"}}, {"global_step5/", "latest", "zero_to_fp32.py"}, deepspeed},
+      {{{"config.json", "{}"}, {of_a_rank, "x"}, {"latest", "x"}}, {}, deepspeed},
+      {{{"adapter_model.safetensors", "x"}}, {"global_step5/"}, {}},
+      {{{"pytorch_model.bin", "x"}, {of_a_rank, "x"}}, {}, {}},
   };
   for (const Row& row : rows) {
-    EXPECT_EQ(sharded_weights_only(make_snapshot(row.files), row.excluded), row.folder);
+    const auto found = sharded_weights_only(make_snapshot(row.files), row.excluded);
+    ASSERT_EQ(found.has_value(), row.weights.has_value()) << row.files.begin()->first;
+    if (!found) continue;
+    EXPECT_EQ(found->engine, row.weights->engine);
+    EXPECT_EQ(found->folder, row.weights->folder);
   }
 }
 
