@@ -245,6 +245,35 @@ def test_config_show_tells_origins_and_no_secrets(
     assert SECRET not in text + result.stdout
 
 
+@pytest.mark.parametrize(
+    ("on_outcome", "shown"),
+    [
+        ("https://hooks.example:8443/T0/not-so-public", "https://hooks.example:8443/..."),
+        ("https://me:not-so-public@hooks.example?key=not-so-public", "https://hooks.example/..."),
+        ("http://hooks.example/a b/not-so-public", "http://hooks.example/..."),
+        (
+            ["curl", "-d@-", "--url=https://hooks.example/not-so-public"],
+            ["curl", "-d@-", "--url=https://hooks.example/..."],
+        ),
+        (["notify", "me"], ["notify", "me"]),
+        (None, None),
+    ],
+)
+def test_of_a_webhooks_address_scheme_and_host_are_shown(
+    tmp_path: Path, on_outcome: Any, shown: Any
+) -> None:
+    file = tmp_path / "run.json"
+    file.write_text(json.dumps({"on_outcome": on_outcome}))
+    as_json = run("config", "show", tmp_path, "--config", file, "--json")
+    assert document(as_json)["settings"]["on_outcome"] == {"value": shown, "origin": str(file)}
+    table = run("config", "show", tmp_path, "--config", file)
+    (row,) = [line for line in table.stdout.splitlines() if line.startswith("on_outcome")]
+    assert row.split(maxsplit=1)[1].startswith(json.dumps(shown))
+    checked = run("config", "check", file, "--json")
+    assert document(checked) == {str(file): {"on_outcome": shown}}
+    assert "not-so-public" not in as_json.stdout + table.stdout + checked.stdout
+
+
 def test_config_check_and_schema(tmp_path: Path) -> None:
     configs = Path(__file__).resolve().parents[2] / "configs"
     files = [configs / name for name in ("minimal.json", "sft.json", "grpo.json")]

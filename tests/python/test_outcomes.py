@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_revisions import ConfigError, RevisionPusher
+from hub_revisions import ConfigError, RevisionPusher, outcomes
 from hub_revisions._native import JobRecord
 from hub_revisions.local_hub import LocalHub
 from own_log import own_messages
@@ -106,6 +106,34 @@ def test_a_webhook_is_told(where: dict[str, Any], tmp_path: Path) -> None:
     # The address of a webhook is often its password.
     for path in (tmp_path / "_hub_revisions").rglob("*"):
         assert not path.is_file() or b"not-so-public" not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("hook", "told"),
+    [
+        ("http://127.0.0.1:1/not-so-public", "Connection refused"),
+        ("http://127.0.0.1:1/hook not-so-public", "no address"),
+        ("http://me:not-so-public@127.0.0.1/", "no address"),
+        (["sh", "-c", "exit 3 # not-so-public"], "sh ended with status 3"),
+        (["sh", "-c", "exec sleep 60 # not-so-public"], "sh had not ended after 2 s"),
+        (["/nowhere/notify", "not-so-public"], "/nowhere/notify"),
+    ],
+)
+def test_what_a_hook_was_told_of_stays_out_of_its_failure(
+    tmp_path: Path,
+    where: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    hook: Any,
+    told: str,
+) -> None:
+    monkeypatch.setattr(outcomes, "_HOOK_TIMEOUT_SECONDS", 2.0)
+    with RevisionPusher(tmp_path, **where, on_outcome=hook) as pusher:
+        pusher.submit(write_checkpoint(tmp_path / "checkpoint-1", step=1))
+    assert [record.state for record in pusher.status()] == ["done"]
+    (failure,) = [text for text in own_messages(caplog) if "'on_outcome' failed" in text]
+    assert told in failure
+    assert "not-so-public" not in caplog.text
 
 
 @pytest.mark.parametrize("value", ["ftp://x", "notify-me", []])

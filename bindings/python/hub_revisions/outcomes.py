@@ -25,6 +25,7 @@ _SLICE_SECONDS = 0.25
 _CLOSE_TIMEOUT_SECONDS = 10.0
 # Two refusals for the same reason differ in what the server's support asks for.
 _REQUEST_ID = re.compile(r"request id [^\s)]+")
+_ADDRESS = re.compile(r"(https?://)([^/?#\\\s]*).*", re.DOTALL | re.IGNORECASE)
 _SKIPPED = "skipped"
 
 
@@ -135,6 +136,18 @@ def make_hook(on_outcome: OnOutcome) -> Hook | None:
     return lambda record: _run_command(words, record)
 
 
+def shown_hook(on_outcome: Any) -> Any:
+    """The setting as it may be shown: the address of a webhook is often its password.
+
+    Of an address, also of one in a command's words, scheme and host are left.
+    """
+    if isinstance(on_outcome, str):
+        return _ADDRESS.sub(
+            lambda address: f"{address[1]}{address[2].rpartition('@')[2]}/...", on_outcome
+        )
+    return [shown_hook(word) for word in on_outcome] if on_outcome else on_outcome
+
+
 def outcome_json(record: JobRecord) -> str:
     """What a command and a webhook are told of a job."""
     facts = json.loads(to_json(record))
@@ -164,25 +177,35 @@ def _facts(record: JobRecord | None) -> dict[str, Any]:
 
 def _run_command(words: Sequence[str], record: JobRecord) -> None:
     environment = {k: v for k, v in os.environ.items() if k not in TOKEN_VARIABLES}
-    subprocess.run(
-        words,
-        input=outcome_json(record),
-        text=True,
-        check=True,
-        timeout=_HOOK_TIMEOUT_SECONDS,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-    )
+    # Python's own errors repeat all of the words.
+    try:
+        ended = subprocess.run(
+            words,
+            input=outcome_json(record),
+            text=True,
+            check=False,
+            timeout=_HOOK_TIMEOUT_SECONDS,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(f"{words[0]} had not ended after {_HOOK_TIMEOUT_SECONDS:g} s") from None
+    if ended.returncode != 0:
+        raise RuntimeError(f"{words[0]} ended with status {ended.returncode}")
 
 
 def _post(url: str, record: JobRecord) -> None:
-    import urllib.request  # slow to load, and few have a webhook
+    import http.client  # slow to load, and few have a webhook
+    import urllib.request
 
-    request = urllib.request.Request(  # noqa: S310 - the scheme was checked
-        url,
-        data=outcome_json(record).encode(),
-        headers={"Content-Type": "application/json"},
-        method="POST",
-    )
-    with urllib.request.urlopen(request, timeout=_HOOK_TIMEOUT_SECONDS):  # noqa: S310
-        pass
+    try:
+        request = urllib.request.Request(  # noqa: S310 - the scheme was checked
+            url,
+            data=outcome_json(record).encode(),
+            headers={"Content-Type": "application/json"},
+            method="POST",
+        )
+        with urllib.request.urlopen(request, timeout=_HOOK_TIMEOUT_SECONDS):  # noqa: S310
+            pass
+    except (http.client.InvalidURL, ValueError):  # they repeat a part of it
+        raise config_error("it is no address that can be asked") from None

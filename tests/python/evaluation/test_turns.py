@@ -474,6 +474,14 @@ def test_a_restart_goes_on_where_it_was(world: World) -> None:
     assert len(world.repository.commits) == commits
 
 
+def test_the_ledger_does_not_know_whom_the_training_tells(world: World) -> None:
+    settings = {"repo_id": REPO, "on_outcome": f"http://hook.example/{SECRET}"}
+    assert world.table.configure(load_config(world.config), settings).settings == {"repo_id": REPO}
+    ledger = (world.folder / "ledger.jsonl").read_text()
+    assert REPO in ledger
+    assert "hook.example" not in ledger
+
+
 def test_a_result_that_could_not_be_recorded_is_recorded_later_and_once(world: World) -> None:
     world.add(A, 1)
     world.turn()

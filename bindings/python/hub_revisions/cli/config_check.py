@@ -9,6 +9,7 @@ from typing import Any
 from .._core import ConfigError
 from .._native import config_error
 from ..evaluation.config import load_config
+from ..outcomes import shown_hook
 from ..plan import make_plan
 from ..settings import check_config, read_object
 from .common import add_options, emit_json, say
@@ -33,7 +34,7 @@ def run(options: Namespace) -> None:
 
 
 def _checked(file: Path) -> dict[str, Any]:
-    """What a file says. Raises `ConfigError` naming it."""
+    """What a file says, as it may be shown. Raises `ConfigError` naming it."""
     if "suites" in read_object(file):
         return load_config(file).to_json()
     values = check_config(file)
@@ -41,4 +42,6 @@ def _checked(file: Path) -> dict[str, Any]:
         make_plan(values)
     except ConfigError as error:
         raise config_error(f"{file}: {error}") from error
+    if "on_outcome" in values:
+        values["on_outcome"] = shown_hook(values["on_outcome"])
     return values

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .._native import to_json
 from ..credentials import find_token
+from ..outcomes import shown_hook
 from ..settings import resolve
 from ..text_table import Column
 from .common import add_options, emit_json, keywords, show_table
@@ -25,22 +26,23 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> None:
-    """Show the settings that hold and where each one came from. Secrets are not shown.
+    """Show the settings that hold and where each one came from.
+
+    Secrets are not shown, and of a webhook's address only scheme and host.
 
     What a training script sets in TrainingArguments is not known here.
     """
     given = keywords(options.settings)
     effective = resolve(given, options.config, output_dir=options.output_dir)
+    shown = {**effective.values, "on_outcome": shown_hook(effective["on_outcome"])}
     token = str(find_token())
     if options.as_json:
         pairs = {
-            key: {"value": value, "origin": effective.origins[key]}
-            for key, value in effective.values.items()
+            key: {"value": value, "origin": effective.origins[key]} for key, value in shown.items()
         }
         emit_json({"settings": pairs, "token": token})
         return
     rows = [
-        (key, to_json(value, indent=None), effective.origins[key])
-        for key, value in effective.values.items()
+        (key, to_json(value, indent=None), effective.origins[key]) for key, value in shown.items()
     ]
     show_table([*map(Column, ("setting", "value", "origin"))], [*rows, ("token", token, "")])

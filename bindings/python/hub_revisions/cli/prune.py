@@ -55,7 +55,8 @@ def run(options: Namespace) -> int:
 
     A branch takes no room; its large files do, until they are purged. --purge-lfs alone deletes
     those that no branch or tag has and that are older than a day, which an interrupted prune or
-    push has left.
+    push has left. A branch has what any commit in its history has, so main also what was promoted
+    to it before.
     """
     mode = _mode(options.mode)
     retention = Retention(options.keep_best, options.keep_last, options.keep_every)

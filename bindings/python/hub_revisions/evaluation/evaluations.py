@@ -104,7 +104,8 @@ class Evaluations:
         fields = {
             "config": config.to_json(),
             "config_dir": str(config.config_dir),
-            "settings": dict(settings),
+            # Nobody is told from here; the address of a webhook is often its password.
+            "settings": {key: settings[key] for key in settings if key != "on_outcome"},
         }
         digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
         if self.setup is None or self.setup.id != digest:
