@@ -43,15 +43,6 @@ ErrorKind kind_from_status(int status) {
   }
 }
 
-constexpr std::size_t kLongestText = 4096;  // of a server's words in a message
-constexpr std::size_t kLongestId = 256;     // of a request id
-
-void append_text(std::string& text, const json& value) {
-  if (!value.is_string() || text.size() > kLongestText) return;
-  if (!text.empty()) text += "; ";
-  text += value.get_ref<const std::string&>();
-}
-
 // What stands between <name> and </name>; "" when it is not there.
 std::string_view xml_element(std::string_view body, std::string_view name) {
   const std::string open = "<" + std::string(name) + ">";
@@ -61,9 +52,34 @@ std::string_view xml_element(std::string_view body, std::string_view name) {
   return body.substr(0, body.find('<'));
 }
 
-// Where files are stored, errors are XML (S3 "Error responses"): <Error><Code>, <Message>.
+// Where files are stored, errors are XML (S3 "Error responses"): <Error><Code>, <Message>. "" of
+// any other body.
+std::string_view s3_error(std::string_view body) {
+  return body.substr(std::min(body.find("<Error>"), body.size()));
+}
+
+// S3 answers 400 to an upload that paused for too long, and to an address whose credentials have
+// expired ("RequestTimeout" and "ExpiredToken" of its error responses).
+ErrorKind kind_of(const HttpResponse& response) {
+  if (response.status == 400) {
+    const std::string_view code = xml_element(s3_error(response.body), "Code");
+    if (code == "RequestTimeout") return ErrorKind::kServer;
+    if (code == "ExpiredToken") return ErrorKind::kAuth;
+  }
+  return kind_from_status(response.status);
+}
+
+constexpr std::size_t kLongestText = 4096;  // of a server's words in a message
+constexpr std::size_t kLongestId = 256;     // of a request id
+
+void append_text(std::string& text, const json& value) {
+  if (!value.is_string() || text.size() > kLongestText) return;
+  if (!text.empty()) text += "; ";
+  text += value.get_ref<const std::string&>();
+}
+
 std::string text_from_xml(std::string_view body) {
-  const std::string_view error = body.substr(std::min(body.find("<Error>"), body.size()));
+  const std::string_view error = s3_error(body);
   const std::string_view code = xml_element(error, "Code");
   const std::string_view message = xml_element(error, "Message");
   return std::string(code) + (code.empty() || message.empty() ? "" : ": ") + std::string(message);
@@ -136,7 +152,7 @@ Error error_from_response(const HttpResponse& response, std::string_view what) {
   std::string text(response.header("x-error-message"));
   if (text.empty()) text = text_from_body(response.body);
   Error error =
-      make_error(kind_from_status(response.status),
+      make_error(kind_of(response),
                  std::string(what) + ": the server answered " + std::to_string(response.status) +
                      (text.empty() ? "" : ": " + shown_text(text, kLongestText)));
   error.http_status = response.status;

@@ -19,8 +19,8 @@ struct RetryPolicy {
   std::chrono::milliseconds first_delay{1000};           // doubles each time
   std::chrono::milliseconds max_delay{60'000};           // of our own back-off
   std::chrono::milliseconds max_retry_after{3'700'000};  // a longer wish of the server is an error
-  // From the first attempt's begin to the last one's: no attempt is begun later. Two hours hold the
-  // longest limit seen on the Hub (an hour) with room for the attempts around it.
+  // From the first failure on: no attempt is begun later. Two hours hold the longest limit seen on
+  // the Hub (an hour) with room for the attempts around it.
   std::chrono::milliseconds max_total{7'200'000};
 };
 
@@ -51,7 +51,7 @@ template <typename Op>
 auto with_retry(const RetryContext& context, const std::stop_token& stop, Op&& op)
     -> decltype(op()) {
   const RetryPolicy& policy = context.policy;
-  const auto begin = context.clock->now();
+  std::optional<std::chrono::steady_clock::time_point> begin;
   for (int attempt = 1;; ++attempt) {
     if (stop.stop_requested()) return make_error(ErrorKind::kCancelled, "cancelled");
     auto result = op();
@@ -61,8 +61,9 @@ auto with_retry(const RetryContext& context, const std::stop_token& stop, Op&& o
     if (!retryable(error.kind)) return result;
     if (attempt > policy.max_retries) return after_last_attempt(error, attempt);
     if (error.retry_after && *error.retry_after > policy.max_retry_after) return result;
+    if (!begin) begin = context.clock->now();
     const auto delay = next_delay(attempt, policy, error.retry_after, random_jitter());
-    if (context.clock->now() - begin + delay > policy.max_total) {
+    if (context.clock->now() - *begin + delay > policy.max_total) {
       return after_time_limit(error, attempt, policy.max_total);
     }
     if (context.on_retry) context.on_retry(error, delay);

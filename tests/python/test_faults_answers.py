@@ -85,6 +85,13 @@ def test_an_answer_shorter_than_announced_is_retried(rehearsal: Rehearsal, stage
     rehearsal.assert_published(record)
 
 
+def test_a_store_that_found_an_upload_too_slow_is_asked_again(rehearsal: Rehearsal) -> None:
+    # What S3 says of a connection that was idle for about twenty seconds.
+    record = rehearsal.push(rule("put", "answer", status=400, code="RequestTimeout"))
+    assert rehearsal.attempts() == 2
+    rehearsal.assert_published(record)
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_retries_end(rehearsal: Rehearsal, stage: str) -> None:
     fault = rule(stage, "answer", status=503, message=WORDS, times=None)

@@ -63,6 +63,20 @@ TEST(ErrorFromResponse, ReadsTheXmlOfAnObjectStore) {
   }
 }
 
+TEST(ErrorFromResponse, OfA400TheStoresCodeDecides) {
+  const std::pair<const char*, ErrorKind> rows[] = {
+      {"<Error><Code>RequestTimeout</Code><Message>m</Message></Error>", ErrorKind::kServer},
+      {"<Error><Code>ExpiredToken</Code><Message>m</Message></Error>", ErrorKind::kAuth},
+      {"<Error><Code>BadDigest</Code></Error>", ErrorKind::kRejected},
+      {"<Code>RequestTimeout</Code>", ErrorKind::kRejected},
+      {"{\"error\": \"RequestTimeout\"}", ErrorKind::kRejected},
+  };
+  for (const auto& [body, kind] : rows) {
+    EXPECT_EQ(error_from_response(answer(400, {}, body), "x").kind, kind) << body;
+  }
+  EXPECT_EQ(error_from_response(answer(403, {}, rows[0].first), "x").kind, ErrorKind::kAuth);
+}
+
 TEST(ErrorFromResponse, KeepsRequestIdAndPause) {
   const Error empty_bucket = error_from_response(
       answer(429, {{"ratelimit", "\"api\";r=0;t=55"}, {"x-request-id", "abc"}}, ""), "x");

@@ -115,8 +115,8 @@ TEST_F(WithRetry, BeginsNoAttemptAfterTheTimeLimit) {
   context_.policy.max_total = std::chrono::seconds(1000);
   const Status status = with_retry(context_, stop_.get_token(), [&]() -> Status {
     ++calls_;
-    // The attempt itself takes time too: 2 x (100 s + 300 s and jitter) pass, a third pause would
-    // end at 1200 s or later.
+    // The attempt itself takes time too: after the first failure 2 x (300 s and jitter + 100 s)
+    // pass, a third pause would end at 1100 s or later.
     HUBREV_CHECK(clock_.sleep_for(milliseconds(100'000), {}));
     Error error = make_error(ErrorKind::kServer, "busy");
     error.retry_after = milliseconds(300'000);
@@ -128,6 +128,17 @@ TEST_F(WithRetry, BeginsNoAttemptAfterTheTimeLimit) {
   EXPECT_EQ(status.error().message,
             "busy (gave up after 3 attempts: the next one would begin later than the limit of "
             "1000 s for all of them)");
+}
+
+TEST_F(WithRetry, AnAttemptThatTookLongIsRepeatedToo) {
+  context_.policy.max_total = std::chrono::seconds(1000);
+  const Status status = with_retry(context_, stop_.get_token(), [&]() -> Status {
+    if (++calls_ > 1) return {};
+    HUBREV_CHECK(clock_.sleep_for(milliseconds(5'000'000), {}));
+    return make_error(ErrorKind::kNetwork, "reset");
+  });
+  EXPECT_TRUE(status.ok()) << status.error().message;
+  EXPECT_EQ(calls_, 2);
 }
 
 TEST_F(WithRetry, TheTimeLimitHoldsThePausesOfTheHub) {
