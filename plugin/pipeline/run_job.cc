@@ -31,14 +31,17 @@ constexpr std::uint64_t kLargestCard = 2u << 20;  // a card of 1 MiB with our se
 constexpr int kMaxSuffix = 1000;
 constexpr std::uint64_t kLargestPutOnHub = 5ull << 30;
 
-// Writes the record. A full disk does not keep a job from going on, since a push is what frees it:
-// until then the last record stands, and a retry finds at the server what was done since.
+// Writes the record. A full disk does not keep a job from going on, since a push is what frees it,
+// nor from having ended: until then the last record stands, and a retry finds at the server what
+// was done since.
 Status save(const JobRecord& record, const JobContext& context) {
   Status saved = context.spool->save(record);
   if (saved.ok() || saved.error().kind != ErrorKind::kNoSpace) return saved;
   context.log->write(LogLevel::kWarning, record.revision + ": " + saved.error().message);
   if (is_final(record.state) && context.spool->free_snapshot(record.id).ok()) {
-    return context.spool->save(record);
+    saved = context.spool->save(record);
+    if (!saved.ok())
+      context.log->write(LogLevel::kError, record.revision + ": " + saved.error().message);
   }
   return {};
 }

@@ -79,6 +79,7 @@ Status copy_bytes(const OpenedFile& in, CopyBudget& budget,
   budget.left -= in.stamp.size;
   std::array<char, 64 * 1024> buffer;
   for (std::uint64_t left = in.stamp.size; left > 0;) {
+    if (budget.stop.stop_requested()) return make_error(ErrorKind::kCancelled, "cancelled");
     const std::uint64_t want = std::min<std::uint64_t>(left, buffer.size());
     const ssize_t got = ::read(in.fd.get(), buffer.data(), static_cast<std::size_t>(want));
     if (got < 0 && errno == EINTR) continue;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -31,14 +32,15 @@ Result<OpenedFile> open_source(const OpenFolder& checkpoint, const std::string& 
 // `name` must not exist in the folder; mode 0600.
 Result<Fd> create_target(const OpenFolder& folder, const std::string& name);
 
-// How many bytes one freeze may still copy.
+// How many bytes one freeze may still copy, and for how long.
 struct CopyBudget {
   std::uint64_t left = 0;
+  std::stop_token stop = {};
 };
 
 // Gives what `in` holds to `out`, piece by piece, and takes it off the budget. no_space when that
-// does not suffice; invalid_input when the file is not what it was when it was opened, and then
-// some of it may have been given.
+// does not suffice; invalid_input when the file is not what it was when it was opened, cancelled
+// once a stop is requested, and then some of it may have been given.
 Status copy_bytes(const OpenedFile& in, CopyBudget& budget,
                   const std::function<Status(std::string_view)>& out);
 

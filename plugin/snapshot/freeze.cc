@@ -130,8 +130,9 @@ Result<FreezeOutcome> freeze_checkpoint(const FreezeRequest& request) {
   }
   HUBREV_TRY(NewFolder destination, NewFolder::create(request.destination));
   Pack pack(pack_path(request.destination));
-  HUBREV_TRY(std::vector<FrozenFile> frozen,
-             freeze_files(scan, destination.folder(), pack, {request.max_copied_bytes}));
+  HUBREV_TRY(
+      std::vector<FrozenFile> frozen,
+      freeze_files(scan, destination.folder(), pack, {request.max_copied_bytes, request.stop}));
   destination.keep();
   pack.keep();
   return FreezeOutcome{std::move(frozen), std::move(scan.excluded)};

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ struct FreezeRequest {
                             // parent exists, on the checkpoint's file system if possible
   Contents contents = Contents::kInference;
   std::uint64_t max_copied_bytes = std::numeric_limits<std::uint64_t>::max();
+  std::stop_token stop = {};  // ends a copy, which may take long
 };
 
 struct FreezeOutcome {
@@ -38,8 +40,8 @@ struct FreezeOutcome {
 // checkpoint folder: rotation sorts by its modification time. Links inside the checkpoint are
 // followed and frozen as the file they name. Thread-safe for distinct destinations. Errors:
 // invalid_input when the checkpoint cannot be published as it is, io when the destination cannot be
-// written, no_space when it is full or max_copied_bytes do not suffice. After an error nothing that
-// this call created is left.
+// written, no_space when it is full or max_copied_bytes do not suffice, cancelled. After an error
+// nothing that this call created is left.
 Result<FreezeOutcome> freeze_checkpoint(const FreezeRequest& request);
 
 // Which folder is at `path`: its inode and modification time; nullopt when there is none.

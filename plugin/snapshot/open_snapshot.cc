@@ -32,7 +32,14 @@ Result<FileStamp> stamp_at(const std::string& path) {
   return stamp_of(info);
 }
 
-Error changed(const FrozenFile& file, const std::string& path) {
+Error changed(const FrozenFile& file, const std::string& path, const FileStamp& now) {
+  const bool looks_alike = now.size == file.stamp.size && now.mtime_ns == file.stamp.mtime_ns;
+  if (now.inode != file.stamp.inode && (looks_alike || file.method == FreezeMethod::kHardLink)) {
+    return corrupt(
+        path,
+        "is not the file that was frozen but a copy, or on a file system that renumbers its "
+        "inodes; push from the spool itself, or publish the checkpoint again");
+  }
   return corrupt(path, file.method == FreezeMethod::kHardLink
                            ? "changed while pending, because the trainer saved the same checkpoint "
                              "again; publish it again"
@@ -96,7 +103,7 @@ Result<Snapshot> open_snapshot(std::string root, std::vector<FrozenFile> frozen)
     }
     FileRange range = range_of(snapshot.root, file);
     HUBREV_TRY(const FileStamp stamp, stamps.read(file, range.path));
-    if (stamp.size != file.stamp.size) return changed(file, range.path);
+    if (stamp.size != file.stamp.size) return changed(file, range.path, stamp);
     snapshot.entries.push_back({file.path, Source::from_range(std::move(range))});
   }
   return snapshot;
@@ -107,9 +114,17 @@ Status verify_unchanged(const Snapshot& snapshot) {
   for (const FrozenFile& file : snapshot.frozen) {
     const std::string path = range_of(snapshot.root, file).path;
     HUBREV_TRY(const FileStamp stamp, stamps.read(file, path));
-    if (stamp != file.stamp) return changed(file, path);
+    if (stamp != file.stamp) return changed(file, path, stamp);
   }
   return {};
+}
+
+bool was_overwritten(const std::string& root, const std::vector<FrozenFile>& frozen) {
+  return std::any_of(frozen.begin(), frozen.end(), [&](const FrozenFile& file) {
+    if (file.method != FreezeMethod::kHardLink) return false;
+    const auto now = stamp_at(range_of(root, file).path);
+    return now.ok() && now->inode == file.stamp.inode && *now != file.stamp;
+  });
 }
 
 }  // namespace hubrev

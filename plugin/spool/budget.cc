@@ -52,6 +52,12 @@ std::uint64_t free_bytes(const std::string& path) {
   return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
 }
 
+std::uint64_t held_by_all(const Spool& spool, const SpoolUse& use) {
+  std::uint64_t held = 0;
+  for (const JobRecord& record : use.snapshots) held += hubrev::held_bytes(spool, record);
+  return held;
+}
+
 }  // namespace
 
 std::uint64_t held_bytes(const Spool& spool, const JobRecord& record) {
@@ -61,6 +67,21 @@ std::uint64_t held_bytes(const Spool& spool, const JobRecord& record) {
   const std::string checkpoint = checkpoint_of(spool.root(), record);
   for (const FrozenFile& file : record.frozen) bytes += held_bytes(root, checkpoint, file);
   return bytes;
+}
+
+std::uint64_t missing_bytes(const Settings& settings, const Spool& spool, const SpoolUse& use) {
+  std::uint64_t missing = 0;
+  const std::uint64_t free = free_bytes(spool.root());
+  if (settings.min_free_bytes > 0 && free <= settings.min_free_bytes) {
+    missing = settings.min_free_bytes - free + 1;
+  }
+  if (settings.max_spool_bytes) {
+    const std::uint64_t held = held_by_all(spool, use);
+    if (held >= *settings.max_spool_bytes) {
+      missing = std::max(missing, held - *settings.max_spool_bytes + 1);
+    }
+  }
+  return missing;
 }
 
 Result<std::uint64_t> find_room(const Settings& settings, const Spool& spool, const SpoolUse& use) {
@@ -75,8 +96,7 @@ Result<std::uint64_t> find_room(const Settings& settings, const Spool& spool, co
   }
   std::uint64_t room = free - settings.min_free_bytes;
   if (settings.max_spool_bytes) {
-    std::uint64_t held = 0;
-    for (const JobRecord& record : use.snapshots) held += held_bytes(spool, record);
+    const std::uint64_t held = held_by_all(spool, use);
     if (held >= *settings.max_spool_bytes) {
       return full("the spool " + spool.root() + " holds " + std::to_string(held) +
                       " bytes beyond the live checkpoints",

@@ -21,6 +21,9 @@ struct SpoolUse {
 // reflinked files that the checkpoint no longer has. A few system calls for each file.
 std::uint64_t held_bytes(const Spool& spool, const JobRecord& record);
 
+// Bytes that must be freed before anything may be frozen by the limits that are about bytes.
+std::uint64_t missing_bytes(const Settings& settings, const Spool& spool, const SpoolUse& use);
+
 // How many bytes freezing may copy. kNoSpace names the limit that is reached, and its setting.
 Result<std::uint64_t> find_room(const Settings& settings, const Spool& spool, const SpoolUse& use);
 

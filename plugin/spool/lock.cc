@@ -1,6 +1,7 @@
 #include "plugin/spool/lock.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -138,18 +139,27 @@ bool heart_beats(const std::string& root, SpoolRight right, const LockKey& key) 
   return false;
 }
 
-// Whether a name from another machine that was left in the file is taken for a living holder's.
-enum class Foreigner { kLives, kIsDead };
+// Whether a name that was left in the file is taken for a living holder's.
+enum class Named { kLives, kIsDead };
 
 // What came of one try: the lock, or who has it.
 struct Try {
   Fd file;
   Holder holder;
-  bool foreign = false;  // the lock was to be had, but the file names a process elsewhere
+  bool doubtful = false;  // the lock was to be had, but the file names a process that may live
 };
 
+// One elsewhere, which the file system's locks may not reach. Or one here: a lock ends with any
+// descriptor of its file that its process closes, as when it copies the folder.
+bool may_live(const Holder& holder) {
+  if (!holder.named()) return false;
+  if (holder.host != host_name()) return true;
+  const auto pid = static_cast<pid_t>(holder.pid);
+  return pid != ::getpid() && (::kill(pid, 0) == 0 || errno == EPERM);
+}
+
 // The registry's mutex is held.
-Result<Try> try_lock(const std::string& root, SpoolRight right, Foreigner foreigner) {
+Result<Try> try_lock(const std::string& root, SpoolRight right, Named named) {
   const std::string path = lock_path(root, right);
   HUBREV_TRY(Fd file, open_lock(path));
   struct flock range {};
@@ -159,8 +169,7 @@ Result<Try> try_lock(const std::string& root, SpoolRight right, Foreigner foreig
   if (!taken && errno != EACCES && errno != EAGAIN) return lock_error(path, errno);
   Holder holder = read_holder(file.get());
   if (!taken) return Try{Fd(), holder};
-  const bool foreign = holder.named() && holder.host != host_name();
-  if (foreign && foreigner == Foreigner::kLives) return Try{Fd(), holder, true};
+  if (named == Named::kLives && may_live(holder)) return Try{Fd(), holder, true};
   return Try{std::move(file), {}};
 }
 
@@ -196,27 +205,27 @@ SpoolLock& SpoolLock::operator=(SpoolLock&&) noexcept = default;
 
 Result<SpoolLock> SpoolLock::take(const std::string& root, SpoolRight right) {
   HUBREV_TRY(const LockKey key, key_of(root, right));
-  Foreigner foreigner = Foreigner::kLives;
+  Named named = Named::kLives;
   const auto end = steady_clock::now() + kPatience;
   for (;;) {
     Holder holder;
-    bool foreign = false;
+    bool doubtful = false;
     {
       const std::lock_guard lock(registry().mutex);
       if (const Holder* ours = registry().ours(key)) {
         holder = *ours;
       } else {
-        HUBREV_TRY(Try tried, try_lock(root, right, foreigner));
+        HUBREV_TRY(Try tried, try_lock(root, right, named));
         if (tried.file) {
           return SpoolLock(std::make_unique<Held>(std::move(tried.file), key, false));
         }
         holder = tried.holder;
-        foreign = tried.foreign;
+        doubtful = tried.doubtful;
       }
     }
-    if (foreign) {
+    if (doubtful) {
       if (heart_beats(root, right, key)) return held_by(root, right, shown(holder));
-      foreigner = Foreigner::kIsDead;
+      named = Named::kIsDead;
       continue;
     }
     // A name that is not there yet is about to be.
@@ -231,7 +240,7 @@ std::optional<SpoolLock> SpoolLock::borrow(const std::string& root, SpoolRight r
   if (!key.ok()) return std::nullopt;
   const std::lock_guard lock(registry().mutex);
   if (registry().ours(*key)) return std::nullopt;
-  auto tried = try_lock(root, right, Foreigner::kLives);
+  auto tried = try_lock(root, right, Named::kLives);
   if (!tried.ok() || !tried->file) return std::nullopt;
   return SpoolLock(std::make_unique<Held>(std::move(tried->file), *key, true));
 }

@@ -18,8 +18,9 @@ enum class SpoolRight {
 // Holds a right from take() to its end. Between processes it is a POSIX record lock, which ends
 // with the process however that dies, is not inherited by a fork, and reaches other machines where
 // the file system passes it on (NFS; Lustre mounted with `flock`). Where it does not (Lustre with
-// `localflock`), the holder's name in the file and its heart beat exclude them. Such locks do not
-// exclude within one process, so a table of this process does. Movable; thread-safe.
+// `localflock`), and where the holder lost it by closing another descriptor of its file, the
+// holder's name in the file and its heart beat exclude them. Such locks do not exclude within one
+// process, so a table of this process does. Movable; thread-safe.
 class SpoolLock {
  public:
   // Precondition: `root` is a folder. kConfig names who has the right, or says that the file system

@@ -254,7 +254,8 @@ void Spool::show_progress(const std::string& job_id, const nlohmann::json& progr
   const std::lock_guard lock(state_->freeing);
   // A job that has ended since its progress was looked at has none to show any more.
   if (::access(files_directory(job_id).c_str(), F_OK) != 0) return;
-  (void)write_file_atomic(progress_path(job_folder(state_->root, job_id)), progress.dump(),
+  (void)write_file_atomic(progress_path(job_folder(state_->root, job_id)),
+                          progress.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
                           Durability::kRename);
 }
 

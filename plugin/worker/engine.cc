@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "plugin/pipeline/run_job.h"
+#include "plugin/snapshot/open_snapshot.h"
 #include "plugin/worker/transport.h"
 
 namespace hubrev {
@@ -15,6 +16,7 @@ namespace {
 // Enough that one stalled checkpoint does not hold up the next; file work has its own threads.
 constexpr std::size_t kLanes = 2;
 constexpr std::chrono::milliseconds kWatchInterval{500};
+constexpr std::chrono::milliseconds kHeartbeat{1000};
 
 // Where nearly all of the work is done.
 ThreadPriority priority_of_files(ThreadPriority priority) {
@@ -69,6 +71,9 @@ Engine::~Engine() {
 
 Status Engine::start(SpoolContents contents, const WorkerOptions& options) {
   HUBREV_CHECK(log_.open(spool_.root() + (pushes(settings_) ? "/worker.log" : "/spool.log")));
+  // On its own: whatever else there is to do may wait for the disk longer than others have
+  // patience.
+  heart_ = std::jthread([this](const std::stop_token& token) { beat(token); });
   for (const std::string& problem : contents.problems) log_.write(LogLevel::kError, problem);
   endpoint_override_ = options.endpoint_override;
   // Who pushes writes to that memory; while somebody else does, what is frozen is sent once more.
@@ -148,7 +153,7 @@ void Engine::pump() {
 }
 
 void Engine::wake_lane() {
-  if (pushes(settings_)) lanes_.post([this] { run_next(); });
+  if (pushes(settings_)) lanes_.post([this] { guarded([this] { run_next(); }); });
 }
 
 // One look at the queue. The end of a job is followed by another look, so that whatever waited for
@@ -202,8 +207,11 @@ void Engine::settle(JobRecord record, const Status& outcome) {
     record.error->message = log_.redacted(record.error->message);
     log_.write(LogLevel::kError, record.revision + ": " + record.error->message);
     save(record);
-    // A snapshot that was overwritten is of no use any more.
-    if (record.error->kind == ErrorKind::kCorrupt) (void)spool_.free_snapshot(record.id);
+    // Then it is of no use any more.
+    if (record.error->kind == ErrorKind::kCorrupt &&
+        was_overwritten(spool_.files_directory(record.id), record.frozen)) {
+      (void)spool_.free_snapshot(record.id);
+    }
   }
   // Whoever waits for all jobs waits for those that now find room, too.
   jobs_.update(record);
@@ -211,15 +219,15 @@ void Engine::settle(JobRecord record, const Status& outcome) {
   jobs_.finish(std::move(record));
 }
 
-void Engine::save(const JobRecord& record) {
-  if (const Status saved = spool_.save(record); !saved.ok()) {
-    log_.write(LogLevel::kError, record.revision + ": " + saved.error().message);
-  }
+bool Engine::save(const JobRecord& record) {
+  const Status saved = spool_.save(record);
+  if (!saved.ok()) log_.write(LogLevel::kError, record.revision + ": " + saved.error().message);
+  return saved.ok();
 }
 
 // Records a job's end and frees its snapshot, or has it done by who pushes. Blocks for the disk.
-void Engine::clean_up(std::vector<JobRecord> ended) {
-  if (ended.empty()) return;
+bool Engine::clean_up(std::vector<JobRecord> ended) {
+  if (ended.empty()) return true;
   const auto right = spool_.borrow(SpoolRight::kPush);
   for (JobRecord& record : ended) {
     if (!right) {
@@ -229,11 +237,13 @@ void Engine::clean_up(std::vector<JobRecord> ended) {
     if (!pushes(settings_) && is_settled_on_disk(record.id)) continue;
     record.updated_ms = system_clock().unix_ms();
     log_.write(LogLevel::kInfo, record.revision + ": " + std::string(to_string(record.state)));
-    save(record);
+    const bool saved = save(record);
     if (const Status freed = spool_.free_snapshot(record.id); !freed.ok()) {
       log_.write(LogLevel::kWarning, record.revision + ": " + freed.error().message);
     }
+    if (!saved) save(record);  // there may be room for it now
   }
+  return right.has_value();
 }
 
 // For the training thread: unlinking the last link of a large file takes long, and syncing too. A
@@ -253,6 +263,12 @@ void Engine::clean_up_now() {
   clean_up(std::move(ended));
 }
 
+void Engine::beat(const std::stop_token& token) {
+  do {
+    spool_.beat();
+  } while (system_clock().sleep_for(kHeartbeat, token).ok());
+}
+
 void Engine::watch(const std::stop_token& token) {
   set_thread_priority(settings_.priority);
   auto next_look = std::chrono::steady_clock::now();
@@ -262,16 +278,32 @@ void Engine::watch(const std::stop_token& token) {
       later_.wait_until(lock, token, next_look, [&] { return !unsynced_.empty(); });
     }
     if (token.stop_requested()) return;
-    if (settings_.mode != Mode::kSync) spool_.prepare();
-    sync_new_jobs();
+    guarded([this] {
+      if (settings_.mode != Mode::kSync) spool_.prepare();
+      sync_new_jobs();
+    });
     // The rest looks at every open job, which is no work for each submit.
     if (std::chrono::steady_clock::now() < next_look) continue;
-    spool_.beat();
-    clean_up_now();
-    if (!pushes(settings_)) refresh();
-    freeze_skipped();
-    if (pushes(settings_)) look_at_jobs();
+    guarded([this] { look_around(); });
     next_look = std::chrono::steady_clock::now() + kWatchInterval;
+  }
+}
+
+void Engine::look_around() {
+  clean_up_now();
+  if (!pushes(settings_)) refresh();
+  freeze_skipped();
+  if (pushes(settings_)) look_at_jobs();
+}
+
+// For the roots of threads: an exception that got this far must not end the training.
+void Engine::guarded(const std::function<void()>& body) {
+  try {
+    body();
+  } catch (const std::exception& e) {
+    log_.write(LogLevel::kError, std::string("unexpected exception: ") + e.what());
+  } catch (...) {
+    log_.write(LogLevel::kError, "unexpected exception");
   }
 }
 
@@ -325,17 +357,19 @@ void Engine::keep_pace() {
 
 void Engine::preflight() {
   if (!pushes(settings_)) return;
-  lanes_.post([this] {
-    Status outcome;
-    auto target = connection_.prepare(settings_, "", connection_.retry(), stop_.get_token());
-    if (!target.ok()) {
-      outcome = std::move(target).error();
-      outcome.error().message = log_.redacted(outcome.error().message);
-      log_.write(LogLevel::kError, "preflight: " + outcome.error().message);
-    }
-    const std::lock_guard lock(preflight_mutex_);
-    preflight_outcome_ = std::move(outcome);
-  });
+  lanes_.post([this] { guarded([this] { ask_whether_it_may_push(); }); });
+}
+
+void Engine::ask_whether_it_may_push() {
+  Status outcome;
+  auto target = connection_.prepare(settings_, "", connection_.retry(), stop_.get_token());
+  if (!target.ok()) {
+    outcome = std::move(target).error();
+    outcome.error().message = log_.redacted(outcome.error().message);
+    log_.write(LogLevel::kError, "preflight: " + outcome.error().message);
+  }
+  const std::lock_guard lock(preflight_mutex_);
+  preflight_outcome_ = std::move(outcome);
 }
 
 std::optional<Status> Engine::preflight_result() const {
@@ -373,6 +407,7 @@ bool Engine::close(std::chrono::milliseconds drain) {
     store_late();  // the last chance of a record for which there was no room
     sync_new_jobs();
     clean_up_now();
+    heart_ = {};  // stopped and joined
     spool_.release();
     released_ = true;
   }

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -17,6 +18,8 @@
 #include "plugin/base/pool.h"
 #include "plugin/pipeline/connection.h"
 #include "plugin/pipeline/weights_memory.h"
+#include "plugin/snapshot/freeze.h"
+#include "plugin/spool/budget.h"
 #include "plugin/spool/spool.h"
 #include "plugin/worker/job_table.h"
 #include "plugin/worker/worker.h"
@@ -48,12 +51,14 @@ class Engine {
 
  private:
   // On the caller's thread (submit.cc).
+  SpoolUse use() const;
   Result<std::uint64_t> room() const;
   Status freeze_with_room(JobRecord& record, const std::string& fingerprint);
   bool give_way();
+  std::vector<std::string> pending_ids() const;
+  std::vector<std::string> ids_that_make_room() const;
   Status freeze(JobRecord& record, const std::string& fingerprint, std::uint64_t max_copied_bytes);
-  Status freeze_into(const std::string& files, const std::string& card,
-                     const std::string& checkpoint, std::uint64_t max_copied_bytes,
+  Status freeze_into(const FreezeRequest& request, const std::string& card,
                      JobRecord& record) const;
   Status store(const JobRecord& record);
   void remember(JobRecord record, const Error& error);
@@ -79,24 +84,29 @@ class Engine {
 
   // On a lane.
   void run_next();
+  void ask_whether_it_may_push();
   Status run(RunningJob& job);
   void settle(JobRecord record, const Status& outcome);
 
+  void beat(const std::stop_token& token);  // the heart
+
   // On the watcher.
   void watch(const std::stop_token& token);
+  void look_around();
   void sync_new_jobs();
   void look_at_jobs();
   void show_progress() const;
   void keep_pace();
 
   // Any thread.
-  void pump();       // gives every lane a look at the queue
-  void wake_lane();  // gives one lane a look
-  void clean_up(std::vector<JobRecord> ended);
+  void guarded(const std::function<void()>& body);
+  void pump();                                  // gives every lane a look at the queue
+  void wake_lane();                             // gives one lane a look
+  bool clean_up(std::vector<JobRecord> ended);  // whether it was done here
   void clean_up_later(std::vector<JobRecord> ended);
   void clean_up_now();
   void sync_soon(const std::string& id);  // what was just written of a job, off this thread
-  void save(const JobRecord& record);
+  bool save(const JobRecord& record);     // whether it is on disk
 
   const Settings settings_;
   const SharedSettings effective_;  // every key; stored with each job
@@ -129,6 +139,7 @@ class Engine {
   ThreadPool files_;
   ThreadPool lanes_;
   std::jthread watcher_;
+  std::jthread heart_;
 };
 
 }  // namespace hubrev

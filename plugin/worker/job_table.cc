@@ -67,8 +67,10 @@ bool JobTable::reached_pace_locked(std::int64_t now_ms) const {
   if (!max_pushes_per_hour_) return false;
   const auto running = std::count_if(active_.begin(), active_.end(),
                                      [](const auto& entry) { return entry.second->running; });
-  const auto hour = std::upper_bound(done_ms_.begin(), done_ms_.end(), now_ms - kHourMs);
-  return running + (done_ms_.end() - hour) >= *max_pushes_per_hour_;
+  // Not beyond now: a clock that was ahead and is set right would stop everything until then.
+  const auto end = std::upper_bound(done_ms_.begin(), done_ms_.end(), now_ms);
+  const auto hour = std::upper_bound(done_ms_.begin(), end, now_ms - kHourMs);
+  return running + (end - hour) >= *max_pushes_per_hour_;
 }
 
 bool JobTable::paced(std::int64_t now_ms) const {
@@ -243,13 +245,12 @@ std::vector<JobRecord> JobTable::supersede(const JobRecord& successor) {
   return ended;
 }
 
-std::optional<JobRecord> JobTable::drop_oldest() {
+std::optional<JobRecord> JobTable::drop(const std::string& id) {
   std::optional<JobRecord> dropped;
   {
     const std::lock_guard lock(mutex_);
-    const auto at = std::find_if(active_.begin(), active_.end(),
-                                 [](const auto& entry) { return is_waiting(*entry.second); });
-    if (at == active_.end()) return dropped;
+    const auto at = active_.find(id);
+    if (at == active_.end() || !is_waiting(*at->second)) return dropped;
     dropped = end_locked(*at->second, JobState::kDropped);
   }
   changed_.notify_all();
@@ -342,6 +343,15 @@ std::vector<JobRecord> JobTable::skipped() const {
   std::vector<JobRecord> records;
   for (const auto& [id, job] : active_) {
     if (job->record.state == JobState::kSkipped) records.push_back(job->record);
+  }
+  return records;
+}
+
+std::vector<JobRecord> JobTable::waiting() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<JobRecord> records;
+  for (const auto& [id, job] : active_) {
+    if (is_waiting(*job)) records.push_back(job->record);
   }
   return records;
 }

@@ -84,8 +84,9 @@ class JobTable {
   std::vector<JobRecord> cancel_all();
   // The same for whatever else goes to the successor's branch, pending or failed.
   std::vector<JobRecord> supersede(const JobRecord& successor);
-  // The oldest waiting job, now dropped, for the caller to save and free.
-  std::optional<JobRecord> drop_oldest();
+  // Drops a waiting job, and returns its record, for the caller to save and free; nullopt when it
+  // waits no more.
+  std::optional<JobRecord> drop(const std::string& id);
   // Stops running jobs, lets none begin, wakes those who wait. Safe to repeat.
   void close();
 
@@ -100,6 +101,7 @@ class JobTable {
   std::optional<JobState> state_of(const std::string& id) const;
   std::vector<View> running() const;
   std::vector<JobRecord> skipped() const;    // by id
+  std::vector<JobRecord> waiting() const;    // by id: queued, or failed with a snapshot
   std::vector<JobRecord> snapshots() const;  // records of jobs that are not done and hold one
   std::size_t pending_count() const;         // without those whose run has come to its end
   bool left() const;                         // pending or skipped ones

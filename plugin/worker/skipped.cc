@@ -2,7 +2,6 @@
 // as the trainer keeps them.
 #include <utility>
 
-#include "plugin/snapshot/freeze.h"
 #include "plugin/worker/engine.h"
 
 namespace hubrev {
@@ -30,6 +29,7 @@ bool Engine::is_stored(const std::string& id) {
 
 void Engine::freeze_skipped() {
   const std::lock_guard lock(skipped_mutex_);
+  if (stop_.stop_requested()) return;
   store_late();
   const std::vector<JobRecord> skipped = jobs_.skipped();
   if (skipped.empty()) return;
@@ -41,7 +41,11 @@ void Engine::freeze_skipped() {
     if (!room_left.ok() || !is_stored(record.id)) return;
     if (settings_.mode != Mode::kPush && !still_skipped(record.id)) continue;
     const Status status = freeze_again(record, *room_left);
-    if (!status.ok() && status.error().kind == ErrorKind::kNoSpace) return;
+    // It is skipped still: for want of room, or of time before the end.
+    if (!status.ok() && (status.error().kind == ErrorKind::kNoSpace ||
+                         status.error().kind == ErrorKind::kCancelled)) {
+      return;
+    }
     settle_skipped(std::move(record), status);
   }
 }
@@ -62,8 +66,9 @@ Status Engine::freeze_again(JobRecord& record, std::uint64_t max_copied_bytes) {
                           (record.error ? record.error->message : "") + ")");
   }
   (void)spool_.free_snapshot(record.id);  // of an attempt that was killed
-  Status status = freeze_into(spool_.files_directory(record.id), spool_.card_path(record.id),
-                              checkpoint, max_copied_bytes, record);
+  Status status = freeze_into({checkpoint, spool_.files_directory(record.id), settings_.contents,
+                               max_copied_bytes, stop_.get_token()},
+                              spool_.card_path(record.id), record);
   if (!status.ok()) {
     record.frozen.clear();
     (void)spool_.free_snapshot(record.id);

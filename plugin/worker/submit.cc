@@ -86,12 +86,16 @@ Status Engine::describe(const Submission& submission, JobRecord& record) const {
   return {};
 }
 
-// How many bytes may be copied. kNoSpace when a limit is reached.
-Result<std::uint64_t> Engine::room() const {
+SpoolUse Engine::use() const {
   SpoolUse use;
   if (settings_.max_pending) use.pending = jobs_.pending_count();
   if (settings_.max_spool_bytes) use.snapshots = jobs_.snapshots();
-  return find_room(settings_, spool_, use);
+  return use;
+}
+
+// How many bytes may be copied. kNoSpace when a limit is reached.
+Result<std::uint64_t> Engine::room() const {
+  return find_room(settings_, spool_, use());
 }
 
 Status Engine::freeze_with_room(JobRecord& record, const std::string& fingerprint) {
@@ -111,14 +115,40 @@ bool Engine::give_way() {
   const bool all = settings_.when_full == WhenFull::kNewestOnly;
   if (!all && settings_.when_full != WhenFull::kDropOldest) return false;
   if (settings_.mode == Mode::kSpool) refresh();  // what is being pushed by now does not wait
-  while (auto record = jobs_.drop_oldest()) {
+  const bool by_count = settings_.max_pending && jobs_.pending_count() >= *settings_.max_pending;
+  for (const std::string& id : by_count ? pending_ids() : ids_that_make_room()) {
+    auto record = jobs_.drop(id);
+    if (!record) continue;
     record->error = make_error(ErrorKind::kNoSpace, "dropped to make room for a newer checkpoint");
     dropped.push_back(*std::move(record));
     if (!all) break;
   }
   const bool any = !dropped.empty();
-  clean_up(std::move(dropped));
-  return any;
+  const bool freed = clean_up(std::move(dropped));
+  return any && (by_count || freed);
+}
+
+// Those that 'max_pending' counts and that do not run, the oldest first.
+std::vector<std::string> Engine::pending_ids() const {
+  std::vector<std::string> ids;
+  for (const JobRecord& record : jobs_.waiting()) {
+    if (record.state != JobState::kFailed) ids.push_back(record.id);
+  }
+  return ids;
+}
+
+// Those whose end frees bytes, the oldest first; none when all of them together would not free
+// enough: most snapshots are links to checkpoints that are still there.
+std::vector<std::string> Engine::ids_that_make_room() const {
+  std::vector<std::string> ids;
+  std::uint64_t held = 0;
+  for (const JobRecord& record : jobs_.waiting()) {
+    const std::uint64_t bytes = held_bytes(spool_, record);
+    held += bytes;
+    if (bytes > 0) ids.push_back(record.id);
+  }
+  if (held < missing_bytes(settings_, spool_, use())) ids.clear();
+  return ids;
 }
 
 bool Engine::wait_for_room(std::chrono::milliseconds timeout) const {
@@ -132,21 +162,19 @@ Status Engine::freeze(JobRecord& record, const std::string& fingerprint,
                       std::uint64_t max_copied_bytes) {
   const auto started = system_clock().now();
   HUBREV_TRY(Spool::Begun begun, spool_.begin_snapshot());
-  HUBREV_CHECK(freeze_into(begun.folder() + "/files", begun.folder() + "/card.md", record.directory,
-                           max_copied_bytes, record));
+  HUBREV_CHECK(freeze_into(
+      {record.directory, begun.folder() + "/files", settings_.contents, max_copied_bytes},
+      begun.folder() + "/card.md", record));
   HUBREV_CHECK(check_unchanged(record.directory, fingerprint));
   record.freeze_ms =
       std::chrono::duration<double, std::milli>(system_clock().now() - started).count();
   return std::move(begun).publish(record);
 }
 
-// Freezes the record's checkpoint, which is in the folder `checkpoint` now, into `files`, and the
-// trainer's card into `card`.
-Status Engine::freeze_into(const std::string& files, const std::string& card,
-                           const std::string& checkpoint, std::uint64_t max_copied_bytes,
+// Freezes the record's checkpoint, and the trainer's card into `card`.
+Status Engine::freeze_into(const FreezeRequest& request, const std::string& card,
                            JobRecord& record) const {
-  HUBREV_TRY(FreezeOutcome frozen,
-             freeze_checkpoint({checkpoint, files, settings_.contents, max_copied_bytes}));
+  HUBREV_TRY(FreezeOutcome frozen, freeze_checkpoint(request));
   record.frozen = std::move(frozen.frozen);
   record.excluded = std::move(frozen.excluded);
   // TRL writes its card into output_dir just before each save; it may be rewritten any time later.

@@ -142,6 +142,33 @@ def test_what_deleted_checkpoints_hold_is_limited(where: dict[str, Any], tmp_pat
         assert "'max_spool_bytes'" in error.message
 
 
+@pytest.mark.parametrize("policy", ["drop_oldest", "newest_only"])
+def test_nothing_is_dropped_where_that_makes_no_room(
+    where: dict[str, Any], tmp_path: Path, policy: str
+) -> None:
+    # Live checkpoints: their snapshots are links, and what they hold would not do.
+    for n in range(3):
+        write_checkpoint(tmp_path / f"model-{n}", size=2 * MIB)
+    with RevisionPusher(tmp_path, mode="spool", **where) as pusher:
+        for n in range(2):
+            pusher.submit(tmp_path / f"model-{n}", f"r{n}", metrics={})
+    full = {"min_free_bytes": "100000 GB", "when_full": policy}
+    with RevisionPusher(tmp_path, mode="spool", **full, **where) as pusher:
+        pusher.submit(tmp_path / "model-2", "r2", metrics={})
+        assert states(pusher) == {"r0": "queued", "r1": "queued", "r2": "skipped"}
+
+
+def test_the_oldest_that_holds_bytes_gives_way(where: dict[str, Any], tmp_path: Path) -> None:
+    limit = {"max_spool_bytes": "7MiB", "when_full": "drop_oldest", "mode": "spool"}
+    with RevisionPusher(tmp_path, **limit, **where) as pusher:
+        for n in range(3):
+            pusher.submit(write_solid(tmp_path / f"model-{n}", 4 * MIB), f"r{n}", metrics={})
+        for n in range(2):
+            shutil.rmtree(tmp_path / f"model-{n}")
+        pusher.submit(write_solid(tmp_path / "late", 4 * MIB), "late", metrics={})
+        assert states(pusher) == {"r0": "dropped"} | dict.fromkeys(("r1", "r2", "late"), "queued")
+
+
 def test_min_free_bytes_is_left(where: dict[str, Any], tmp_path: Path) -> None:
     with RevisionPusher(tmp_path, mode="spool", min_free_bytes="100000 GB", **where) as pusher:
         pusher.submit(write_checkpoint(tmp_path / "model"), "r", metrics={})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +45,8 @@ def threads() -> int:
 def test_no_thread_is_there_for_pushing(where: dict[str, Any], tmp_path: Path) -> None:
     before = threads()
     with RevisionPusher(tmp_path, mode="spool", **where):
-        assert threads() - before == 2  # the worker's watcher, and Python's for outcomes
+        # The worker's watcher and heart, and Python's for outcomes.
+        assert threads() - before == 3
 
 
 def test_an_offline_training_asks_for_nothing_and_waits_for_nothing(
@@ -231,3 +233,24 @@ def test_the_oldest_gives_way_also_beside_a_follower(
                 tmp_path,
                 dict.fromkeys(names[:2], "fixing") | {names[2]: "cancelled", names[3]: "queued"},
             )
+
+
+def test_a_copied_spool_is_refused_and_keeps_what_it_holds(
+    hub: LocalHub, where: dict[str, Any], tmp_path: Path
+) -> None:
+    original, copy = tmp_path / "out", tmp_path / "copy"
+    checkpoint = write_checkpoint(original / "checkpoint-1", step=1, size=2 << 20)
+    with Spooler(original, where) as spooler:
+        spooler.submit(checkpoint)
+    shutil.copytree(original, copy)
+    for _ in range(2):
+        sync = command("sync", str(copy), HF_TOKEN=hub.token)
+        assert sync.returncode == 3, sync.stderr
+        (record,) = records(copy)
+        assert record.state == "failed"
+        assert "is not the file that was frozen" in str(record.error)
+        kept = copy / "_hub_revisions" / record.id / "files" / "model.safetensors"
+        assert kept.read_bytes() == (checkpoint / "model.safetensors").read_bytes()
+    sync = command("sync", str(original), HF_TOKEN=hub.token)
+    assert sync.returncode == 0, sync.stderr
+    assert records(original)[0].state == "done"

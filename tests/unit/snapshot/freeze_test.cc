@@ -180,6 +180,17 @@ TEST_F(Freeze, CopiesAcrossFileSystems) {
   EXPECT_EQ(outcome.value().frozen[1].length, large.size());
 }
 
+TEST_F(Freeze, AStopEndsACopyAndLeavesNothing) {
+  add("config.json", "{}");
+  std::stop_source stop;
+  stop.request_stop();
+  const auto outcome =
+      freeze_checkpoint({checkpoint_, files_, Contents::kInference, 100, stop.get_token()});
+  ASSERT_FALSE(outcome.ok());
+  EXPECT_EQ(outcome.error().kind, ErrorKind::kCancelled);
+  EXPECT_FALSE(std::filesystem::exists(files_));
+}
+
 TEST_F(Freeze, FollowsLinksInsideTheCheckpoint) {
   add("weights/model.safetensors", "weights");
   add_link("model.safetensors", "weights/model.safetensors");

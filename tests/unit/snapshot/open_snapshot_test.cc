@@ -191,6 +191,36 @@ TEST_F(VerifyUnchanged, DetectsATruncationUnderAHardLink) {
   expect_corrupt(status.error(), "model.safetensors", "changed while pending");
 }
 
+// Only then are bytes lost, and with them what the snapshot was for.
+TEST_F(VerifyUnchanged, KnowsWhatTheTrainerOverwrote) {
+  share();
+  EXPECT_FALSE(was_overwritten(files_, snapshot_.frozen));
+  {
+    std::fstream file(weights_, std::ios::in | std::ios::out | std::ios::binary);
+    file << "W";
+  }
+  EXPECT_TRUE(was_overwritten(files_, snapshot_.frozen));
+}
+
+TEST_F(VerifyUnchanged, ACopiedSpoolIsRefusedButNotOverwritten) {
+  share();
+  const std::string copy = job_ + "-copy";
+  fs::copy(job_, copy, fs::copy_options::recursive);
+  for (const std::string& stored : kStored) {
+    fs::last_write_time(copy + "/" + stored, fs::last_write_time(job_ + "/" + stored));
+  }
+  fs::remove_all(job_);
+  fs::rename(copy, job_);
+  const Status status = verify_unchanged(snapshot_);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().kind, ErrorKind::kCorrupt);
+  EXPECT_NE(status.error().message.find("is not the file that was frozen"), std::string::npos)
+      << status.error().message;
+  EXPECT_FALSE(was_overwritten(files_, snapshot_.frozen));
+  fs::remove_all(job_);
+  EXPECT_FALSE(was_overwritten(files_, snapshot_.frozen)) << "missing";
+}
+
 TEST_F(VerifyUnchanged, AFileRenamedOverTheTrainersIsNoChange) {
   share();
   const std::string fresh = temp_.write("fresh", "new weights");

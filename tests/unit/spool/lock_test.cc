@@ -167,6 +167,33 @@ TEST_F(Lock, WhatIsOnlyBorrowedIsWaitedFor) {
   borrower.join();
 }
 
+// Any descriptor of the lock's file that its process closes ends the lock.
+TEST_F(Lock, IsRespectedWhereItsHolderLostItAndLives) {
+  int ready[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto spool = Spool::open(root_);
+    ::close(::open((root_ + "/lock").c_str(), O_RDONLY));  // as a copy of the folder does
+    ::close(::open((root_ + "/lock.submit").c_str(), O_RDONLY));
+    if (::write(ready[1], "y", 1) != 1) ::_exit(1);
+    for (;;) {
+      if (spool.ok()) spool->beat();
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  }
+  char answer = 0;
+  ASSERT_EQ(::read(ready[0], &answer, 1), 1);
+  ::close(ready[0]);
+  ::close(ready[1]);
+  const auto other = Spool::open(root_);
+  ASSERT_FALSE(other.ok());
+  EXPECT_THAT(other.error().message, HasSubstr("process " + std::to_string(child)));
+  ::kill(child, SIGKILL);
+  wait_for(child);
+  EXPECT_TRUE(Spool::open(root_).ok());
+}
+
 // As where the file system's locks do not reach other machines: the lock is to be had here.
 class ForeignLock : public Lock {
  protected:

@@ -166,6 +166,16 @@ TEST(JobTable, PushesNoFasterThanTheHourAllows) {
   EXPECT_TRUE(table.take(kHour + 1'001)) << "the oldest is an hour ago";
 }
 
+TEST(JobTable, AClockThatWasAheadStopsNothing) {
+  JobTable table(1);
+  JobRecord done = job("0", "z", JobState::kDone);
+  done.updated_ms = 86'400'000;
+  table.add(done);
+  table.add(job("1", "a"));
+  EXPECT_FALSE(table.paced(1'000));
+  EXPECT_TRUE(table.take(1'000));
+}
+
 TEST(JobTable, GoesOnOnceTheHourAllowsAnother) {
   constexpr std::int64_t kHour = 3'600'000;
   JobTable table(1);
@@ -182,15 +192,20 @@ TEST(JobTable, GoesOnOnceTheHourAllowsAnother) {
   EXPECT_TRUE(table.take(kHour + 1'001));
 }
 
-TEST(JobTable, DropsTheOldestThatWaits) {
+TEST(JobTable, DropsWhatWaits) {
   JobTable table;
   table.add(job("1", "a"));
   table.add(job("2", "b"));
   table.add(job("3", "c", JobState::kFailed));
   ASSERT_EQ(table.take(0)->record.id, "1");
-  EXPECT_EQ(table.drop_oldest()->id, "2") << "not the one that runs";
-  EXPECT_EQ(table.drop_oldest()->id, "3") << "a failed one holds a snapshot, too";
-  EXPECT_FALSE(table.drop_oldest());
+  const std::vector<JobRecord> waiting = table.waiting();
+  ASSERT_EQ(waiting.size(), 2u) << "not the one that runs";
+  EXPECT_EQ(waiting[0].id, "2");
+  EXPECT_EQ(waiting[1].id, "3") << "a failed one holds a snapshot, too";
+  EXPECT_FALSE(table.drop("1"));
+  EXPECT_FALSE(table.drop("4"));
+  EXPECT_EQ(table.drop("2")->id, "2");
+  EXPECT_FALSE(table.drop("2")) << "it has ended";
   EXPECT_EQ(table.view("2")->record.state, JobState::kDropped);
 }
 
