@@ -158,8 +158,10 @@ Result<PushOutcome> push(Repository& repository, const Remote& remote, const Pus
     const bool told = !advertisement.empty();
     auto outcome =
         push_once(repository, remote, request, parents, std::exchange(advertisement, {}), stop);
-    // Nothing was sent, so no server has compared: it may be somewhere else by now.
-    const bool believed = told && outcome.ok() && outcome->result == PushResult::kAlreadyThere;
+    // Nothing was sent, so no server has compared: it may be somewhere else by now, and a name that
+    // was taken may be free.
+    const bool believed = told && (outcome.ok() ? outcome->result == PushResult::kAlreadyThere
+                                                : outcome.error().kind == ErrorKind::kConfig);
     return believed ? push_once(repository, remote, request, parents, {}, stop)
                     : std::move(outcome);
   });

@@ -66,7 +66,8 @@ struct PushRequest {
   RefPolicy policy = RefPolicy::kReplace;
   std::vector<GitId> own;  // commits that the caller has pushed to this ref before
   // Of the ref, by advertise(), for the first attempt; "" to ask now. It may be old: a ref that has
-  // moved since then is kConflict, and one that was there already is asked for again.
+  // moved since then is kConflict, and what ends the push without a word to the server is asked for
+  // again.
   std::string advertisement = {};
 };
 

@@ -22,7 +22,8 @@ Result<FileStamp> stamp_at(const std::string& path) {
   struct stat info {};
   if (::lstat(path.c_str(), &info) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) {
-      return corrupt(path, "is missing from the spool; publish the checkpoint again");
+      return corrupt(
+          path, "is missing from the spool; publish the checkpoint again, and cancel this job");
     }
     return errno_error(errno, "cannot stat " + shown_path(path));
   }
@@ -121,7 +122,6 @@ Status verify_unchanged(const Snapshot& snapshot) {
 
 bool was_overwritten(const std::string& root, const std::vector<FrozenFile>& frozen) {
   return std::any_of(frozen.begin(), frozen.end(), [&](const FrozenFile& file) {
-    if (file.method != FreezeMethod::kHardLink) return false;
     const auto now = stamp_at(range_of(root, file).path);
     return now.ok() && now->inode == file.stamp.inode && *now != file.stamp;
   });

@@ -21,9 +21,9 @@ Result<Snapshot> open_snapshot(std::string root, std::vector<FrozenFile> frozen)
 // keeps the size goes unseen.
 Status verify_unchanged(const Snapshot& snapshot);
 
-// Whether the trainer wrote into a file that it shares with the snapshot, whose bytes are lost with
-// that. Whatever else is kCorrupt may be in order again: the files of a spool that was copied, say,
-// which are others by their inode. Any thread; blocks on the disk.
+// Whether somebody wrote into a file of the snapshot (the trainer, into one that it shares), whose
+// bytes are lost with that. Whatever else is kCorrupt may be in order again: the files of a spool
+// that was copied, say, which are others by their inode. Any thread; blocks on the disk.
 bool was_overwritten(const std::string& root, const std::vector<FrozenFile>& frozen);
 
 }  // namespace hubrev

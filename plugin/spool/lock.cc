@@ -23,9 +23,11 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
+using std::chrono::system_clock;
 
 constexpr milliseconds kPatience{5000};  // five beats, and longer than anybody borrows a right
 constexpr milliseconds kPause{50};
+constexpr milliseconds kRecently{60'000};  // beats, and clocks that differ
 
 using LockKey = std::tuple<dev_t, ino_t, SpoolRight>;
 
@@ -149,13 +151,21 @@ struct Try {
   bool doubtful = false;  // the lock was to be had, but the file names a process that may live
 };
 
+bool beat_recently(int file) {
+  struct stat info {};
+  if (::fstat(file, &info) != 0) return false;
+  const auto beat = system_clock::from_time_t(info.st_mtim.tv_sec);
+  return std::chrono::abs(system_clock::now() - beat) < kRecently;
+}
+
 // One elsewhere, which the file system's locks may not reach. Or one here: a lock ends with any
-// descriptor of its file that its process closes, as when it copies the folder.
-bool may_live(const Holder& holder) {
+// descriptor of its file that its process closes, as when it copies the folder. Its number may be
+// another process's by now, so its heart must have beaten not long ago.
+bool may_live(const Holder& holder, int file) {
   if (!holder.named()) return false;
   if (holder.host != host_name()) return true;
   const auto pid = static_cast<pid_t>(holder.pid);
-  return pid != ::getpid() && (::kill(pid, 0) == 0 || errno == EPERM);
+  return pid != ::getpid() && (::kill(pid, 0) == 0 || errno == EPERM) && beat_recently(file);
 }
 
 // The registry's mutex is held.
@@ -169,7 +179,7 @@ Result<Try> try_lock(const std::string& root, SpoolRight right, Named named) {
   if (!taken && errno != EACCES && errno != EAGAIN) return lock_error(path, errno);
   Holder holder = read_holder(file.get());
   if (!taken) return Try{Fd(), holder};
-  if (named == Named::kLives && may_live(holder)) return Try{Fd(), holder, true};
+  if (named == Named::kLives && may_live(holder, file.get())) return Try{Fd(), holder, true};
   return Try{std::move(file), {}};
 }
 

@@ -25,10 +25,10 @@ class SpoolLock {
  public:
   // Precondition: `root` is a folder. kConfig names who has the right, or says that the file system
   // knows no locks; io when the lock file cannot be written. Waits a few seconds for somebody who
-  // only borrowed it, and to see whether a process on another machine that did not give it back
-  // lives.
+  // only borrowed it, and to see whether a process that did not give it back lives: one on another
+  // machine, or one here that was heard of within the last minute.
   static Result<SpoolLock> take(const std::string& root, SpoolRight right);
-  // For a moment. nullopt, at once, when somebody else has it.
+  // For a moment. nullopt, at once, when somebody else has it or may have it.
   static std::optional<SpoolLock> borrow(const std::string& root, SpoolRight right);
   ~SpoolLock();
   SpoolLock(SpoolLock&&) noexcept;

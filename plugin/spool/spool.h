@@ -69,7 +69,8 @@ class Spool {
   // another process has it. Not to be borrowed twice by one thread.
   std::optional<BorrowedRight> borrow(SpoolRight right);
 
-  // To be called once a second: tells other machines that this process lives.
+  // To be called once a second, also while other calls are under way, but not after release():
+  // tells others that this process lives.
   void beat() const;
 
   // Sorts after every id that this spool holds, also when the clock was set back. Creates nothing.

@@ -164,7 +164,11 @@ void Engine::run_next() {
   const Status outcome = run(*job);
   job->record.bytes_sent = job->progress->bytes_sent;
   job->record.bytes_present = job->progress->bytes_present;
-  settle(std::move(job->record), outcome);
+  if (!guarded([&] { settle(job->record, outcome); })) {
+    job->record.state = JobState::kFailed;
+    job->record.error = make_error(ErrorKind::kInternal, "its end could not be recorded");
+    jobs_.finish(std::move(job->record));  // or whoever waits for it would for ever
+  }
   pump();
 }
 
@@ -195,6 +199,10 @@ void Engine::settle(JobRecord record, const Status& outcome) {
   record.updated_ms = system_clock().unix_ms();
   if (outcome.ok()) {
     record.state = JobState::kDone;
+    if (!is_settled_on_disk(record.id)) {  // its push is what was to free the disk
+      const std::lock_guard lock(later_mutex_);
+      unsaved_.insert(record.id);
+    }
   } else if (reason == StopReason::kCancelled || reason == StopReason::kSuperseded) {
     record.state = reason == StopReason::kCancelled ? JobState::kCancelled : JobState::kSuperseded;
     clean_up({record});
@@ -215,7 +223,7 @@ void Engine::settle(JobRecord record, const Status& outcome) {
   }
   // Whoever waits for all jobs waits for those that now find room, too.
   jobs_.update(record);
-  freeze_skipped();
+  guarded([this] { freeze_skipped(); });
   jobs_.finish(std::move(record));
 }
 
@@ -290,21 +298,38 @@ void Engine::watch(const std::stop_token& token) {
 }
 
 void Engine::look_around() {
+  save_late();
   clean_up_now();
   if (!pushes(settings_)) refresh();
   freeze_skipped();
   if (pushes(settings_)) look_at_jobs();
 }
 
+void Engine::save_late() {
+  std::set<std::string> ids;
+  {
+    const std::lock_guard lock(later_mutex_);
+    ids = unsaved_;
+  }
+  for (const std::string& id : ids) {
+    const auto view = jobs_.view(id);
+    if (!view || !spool_.save(view->record).ok()) continue;
+    const std::lock_guard lock(later_mutex_);
+    unsaved_.erase(id);
+  }
+}
+
 // For the roots of threads: an exception that got this far must not end the training.
-void Engine::guarded(const std::function<void()>& body) {
+bool Engine::guarded(const std::function<void()>& body) {
   try {
     body();
+    return true;
   } catch (const std::exception& e) {
     log_.write(LogLevel::kError, std::string("unexpected exception: ") + e.what());
   } catch (...) {
     log_.write(LogLevel::kError, "unexpected exception");
   }
+  return false;
 }
 
 void Engine::look_at_jobs() {
@@ -404,7 +429,8 @@ bool Engine::close(std::chrono::milliseconds drain) {
   }
   jobs_.wait_until_idle();
   if (!released_) {
-    store_late();  // the last chance of a record for which there was no room
+    store_late();  // the last chance of records for which there was no room
+    save_late();
     sync_new_jobs();
     clean_up_now();
     heart_ = {};  // stopped and joined

@@ -54,9 +54,7 @@ class Engine {
   SpoolUse use() const;
   Result<std::uint64_t> room() const;
   Status freeze_with_room(JobRecord& record, const std::string& fingerprint);
-  bool give_way();
-  std::vector<std::string> pending_ids() const;
-  std::vector<std::string> ids_that_make_room() const;
+  bool give_way(std::uint64_t missing);
   Status freeze(JobRecord& record, const std::string& fingerprint, std::uint64_t max_copied_bytes);
   Status freeze_into(const FreezeRequest& request, const std::string& card,
                      JobRecord& record) const;
@@ -93,16 +91,17 @@ class Engine {
   // On the watcher.
   void watch(const std::stop_token& token);
   void look_around();
+  void save_late();
   void sync_new_jobs();
   void look_at_jobs();
   void show_progress() const;
   void keep_pace();
 
   // Any thread.
-  void guarded(const std::function<void()>& body);
-  void pump();                                  // gives every lane a look at the queue
-  void wake_lane();                             // gives one lane a look
-  bool clean_up(std::vector<JobRecord> ended);  // whether it was done here
+  bool guarded(const std::function<void()>& body);  // false when it threw
+  void pump();                                      // gives every lane a look at the queue
+  void wake_lane();                                 // gives one lane a look
+  bool clean_up(std::vector<JobRecord> ended);      // whether it was done here
   void clean_up_later(std::vector<JobRecord> ended);
   void clean_up_now();
   void sync_soon(const std::string& id);  // what was just written of a job, off this thread
@@ -124,11 +123,12 @@ class Engine {
   bool refusing_ = false;
   mutable std::mutex preflight_mutex_;  // guards preflight_outcome_
   std::optional<Status> preflight_outcome_;
-  std::mutex later_mutex_;             // guards ended_, unsynced_ and unstored_
+  std::mutex later_mutex_;             // guards ended_, unsynced_, unstored_, unsaved_
   std::condition_variable_any later_;  // there is something to do for the watcher
   std::vector<JobRecord> ended_;       // superseded; to be saved and freed off the training thread
   std::vector<std::string> unsynced_;  // submitted, and not known to be on disk
   std::set<std::string> unstored_;     // not even recorded: the disk was full
+  std::set<std::string> unsaved_;      // ended, and the record on disk does not say so, as above
   std::mutex skipped_mutex_;           // held while skipped checkpoints are frozen or taken up
   std::mutex seen_mutex_;              // guards seen_
   std::map<std::string, FileStamp> seen_;  // records that the pusher changes, as last read

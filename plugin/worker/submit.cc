@@ -1,9 +1,11 @@
 // The part of the engine that runs on the caller's thread when a checkpoint is handed over: the
 // only work that training waits for.
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <utility>
 
+#include "plugin/snapshot/contents.h"
 #include "plugin/snapshot/fingerprint.h"
 #include "plugin/snapshot/freeze.h"
 #include "plugin/spool/budget.h"
@@ -14,6 +16,29 @@ namespace {
 
 // A trainer's card is a page of text; what is larger is not one.
 constexpr std::uint64_t kLargestCard = 1u << 20;
+
+// Less than a file that would be linked: what is left of a snapshot of links are its small files.
+constexpr std::uint64_t kWorthDropping = kHardLinkFromBytes;
+
+// Of what is published of a checkpoint; an estimate, as links and what cannot be read count
+// nothing.
+std::uint64_t bytes_of(const std::string& checkpoint, Contents contents) {
+  namespace fs = std::filesystem;
+  std::uint64_t bytes = 0;
+  std::error_code failed;
+  fs::recursive_directory_iterator entries(checkpoint, failed);
+  for (; !failed && entries != fs::recursive_directory_iterator(); entries.increment(failed)) {
+    std::error_code ignored;
+    const std::string path = entries->path().lexically_relative(checkpoint).string();
+    const bool folder = entries->is_directory(ignored);
+    if (is_excluded(folder ? path + "/" : path, contents)) {
+      if (folder) entries.disable_recursion_pending();
+      continue;
+    }
+    if (!folder && entries->is_regular_file(ignored)) bytes += entries->file_size(ignored);
+  }
+  return bytes;
+}
 
 // `seen` is "" where nobody asks.
 Status check_unchanged(const std::string& checkpoint, const std::string& seen) {
@@ -104,51 +129,47 @@ Status Engine::freeze_with_room(JobRecord& record, const std::string& fingerprin
     Status status =
         room_left.ok() ? freeze(record, fingerprint, *room_left) : Status(room_left.error());
     if (status.ok() || status.error().kind != ErrorKind::kNoSpace) return status;
-    if (!give_way()) return status;
+    std::uint64_t missing = missing_bytes(settings_, spool_, use());
+    if (room_left.ok()) {
+      const std::uint64_t wanted = bytes_of(record.directory, settings_.contents);
+      missing = std::max(missing, wanted - std::min(wanted, *room_left));
+    }
+    if (!give_way(missing)) return status;
   }
 }
 
-// Makes room by the setting 'when_full'; false when there is nothing that it lets go. Blocks for
-// the disk: its user prefers the newest checkpoint to a short stop.
-bool Engine::give_way() {
-  std::vector<JobRecord> dropped;
+// Makes room by the setting 'when_full', of `missing` bytes or of a place for 'max_pending'; false
+// when there is nothing that it lets go, or when all of that would not do: most snapshots are links
+// to checkpoints that are still there. Blocks for the disk: its user prefers the newest checkpoint
+// to a short stop.
+bool Engine::give_way(std::uint64_t missing) {
   const bool all = settings_.when_full == WhenFull::kNewestOnly;
   if (!all && settings_.when_full != WhenFull::kDropOldest) return false;
   if (settings_.mode == Mode::kSpool) refresh();  // what is being pushed by now does not wait
   const bool by_count = settings_.max_pending && jobs_.pending_count() >= *settings_.max_pending;
-  for (const std::string& id : by_count ? pending_ids() : ids_that_make_room()) {
+  std::uint64_t held_by_all = 0;
+  std::uint64_t held_by_chosen = 0;
+  std::vector<std::string> chosen;
+  for (const JobRecord& record : jobs_.waiting()) {
+    const std::uint64_t held = held_bytes(spool_, record);
+    held_by_all += held;
+    const bool helps = by_count ? record.state != JobState::kFailed : held >= kWorthDropping;
+    const bool enough = !all && !chosen.empty() && (by_count || held_by_chosen >= missing);
+    if (!helps || enough) continue;
+    chosen.push_back(record.id);
+    held_by_chosen += held;
+  }
+  if (held_by_all < missing) return false;
+  std::vector<JobRecord> dropped;
+  for (const std::string& id : chosen) {
     auto record = jobs_.drop(id);
     if (!record) continue;
     record->error = make_error(ErrorKind::kNoSpace, "dropped to make room for a newer checkpoint");
     dropped.push_back(*std::move(record));
-    if (!all) break;
   }
   const bool any = !dropped.empty();
   const bool freed = clean_up(std::move(dropped));
   return any && (by_count || freed);
-}
-
-// Those that 'max_pending' counts and that do not run, the oldest first.
-std::vector<std::string> Engine::pending_ids() const {
-  std::vector<std::string> ids;
-  for (const JobRecord& record : jobs_.waiting()) {
-    if (record.state != JobState::kFailed) ids.push_back(record.id);
-  }
-  return ids;
-}
-
-// Those whose end frees bytes, the oldest first; none when all of them together would not free
-// enough: most snapshots are links to checkpoints that are still there.
-std::vector<std::string> Engine::ids_that_make_room() const {
-  std::vector<std::string> ids;
-  std::uint64_t held = 0;
-  for (const JobRecord& record : jobs_.waiting()) {
-    const std::uint64_t bytes = held_bytes(spool_, record);
-    held += bytes;
-    if (bytes > 0) ids.push_back(record.id);
-  }
-  if (held < missing_bytes(settings_, spool_, use())) ids.clear();
-  return ids;
 }
 
 bool Engine::wait_for_room(std::chrono::milliseconds timeout) const {

@@ -6,10 +6,12 @@
 //   number. lanes    kLanes; each takes a queued job and runs it from top to bottom
 //   (pipeline/run_job). files    Settings::concurrency; hash and upload one group of files each,
 //   for the lanes. watcher  one; looks every half second for cancel requests of other processes.
+//   heart    one; tells others that this process lives
 // Nothing here calls Python; progress is pulled by status().
 //
 // Shutdown order (close): refuse submits -> drain until the deadline -> stop running jobs, which go
-// back to the queue in the spool -> join watcher and lanes -> join files -> release the spool.
+// back to the queue in the spool -> join the watcher, wait for the lanes -> join the heart and
+// release the spool -> join lanes and files (the destructor).
 
 #include <sys/types.h>
 

@@ -161,12 +161,43 @@ def test_nothing_is_dropped_where_that_makes_no_room(
 def test_the_oldest_that_holds_bytes_gives_way(where: dict[str, Any], tmp_path: Path) -> None:
     limit = {"max_spool_bytes": "7MiB", "when_full": "drop_oldest", "mode": "spool"}
     with RevisionPusher(tmp_path, **limit, **where) as pusher:
-        for n in range(3):
+        for n in range(4):
             pusher.submit(write_solid(tmp_path / f"model-{n}", 4 * MIB), f"r{n}", metrics={})
-        for n in range(2):
+        for n in (1, 2):
             shutil.rmtree(tmp_path / f"model-{n}")
         pusher.submit(write_solid(tmp_path / "late", 4 * MIB), "late", metrics={})
-        assert states(pusher) == {"r0": "dropped"} | dict.fromkeys(("r1", "r2", "late"), "queued")
+        kept = ("r0", "r2", "r3", "late")
+        assert states(pusher) == {"r1": "dropped"} | dict.fromkeys(kept, "queued")
+
+
+@pytest.mark.parametrize("policy", ["drop_oldest", "newest_only"])
+def test_nothing_is_dropped_for_a_checkpoint_that_does_not_fit_anyway(
+    where: dict[str, Any], tmp_path: Path, small_disk: Path, policy: str
+) -> None:
+    place = {"spool_dir": str(small_disk / "spool"), "min_free_bytes": 0, "mode": "spool"}
+    with RevisionPusher(tmp_path, **place, when_full=policy, **where) as pusher:
+        for n in range(2):
+            pusher.submit(write_solid(tmp_path / f"model-{n}", 4 * MIB), f"r{n}", metrics={})
+        pusher.submit(write_solid(tmp_path / "large", 20 * MIB), "large", metrics={})
+        assert states(pusher) == {"r0": "queued", "r1": "queued", "large": "skipped"}
+        pusher.submit(write_solid(tmp_path / "late", 5 * MIB), "late", metrics={})
+        gone = ("r0",) if policy == "drop_oldest" else ("r0", "r1")
+        assert {name for name, state in states(pusher).items() if state == "dropped"} == set(gone)
+        assert states(pusher)["late"] == "queued"
+
+
+def test_nothing_is_dropped_for_a_place_where_bytes_are_missing_too(
+    where: dict[str, Any], tmp_path: Path
+) -> None:
+    for n in range(3):
+        write_checkpoint(tmp_path / f"model-{n}", size=2 * MIB)
+    with RevisionPusher(tmp_path, mode="spool", **where) as pusher:
+        for n in range(2):
+            pusher.submit(tmp_path / f"model-{n}", f"r{n}", metrics={})
+    full = {"min_free_bytes": "100000 GB", "max_pending": 2, "when_full": "newest_only"}
+    with RevisionPusher(tmp_path, mode="spool", **full, **where) as pusher:
+        pusher.submit(tmp_path / "model-2", "r2", metrics={})
+        assert states(pusher) == {"r0": "queued", "r1": "queued", "r2": "skipped"}
 
 
 def test_min_free_bytes_is_left(where: dict[str, Any], tmp_path: Path) -> None:

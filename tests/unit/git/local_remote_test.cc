@@ -117,7 +117,6 @@ struct Writer {
   Remote remote;
 };
 
-// Of many writers that each expect what they saw, one wins each round, and nobody's is lost.
 TEST_F(LocalRemote, SaysWhichNameLeavesNoRoomForTheRef) {
   for (const char* taken : {"refs/heads/v1", "refs/heads/v2/step-1/a"}) {
     const std::string ref = std::string(taken).substr(0, 13) + "/step-1";
@@ -129,6 +128,7 @@ TEST_F(LocalRemote, SaysWhichNameLeavesNoRoomForTheRef) {
   }
 }
 
+// Of many writers that each expect what they saw, one wins each round, and nobody's is lost.
 TEST_F(LocalRemote, WritersAtTheSameTimeDoNotOverwriteEachOther) {
   constexpr int kWriters = 4;
   constexpr int kEach = 5;

@@ -93,6 +93,17 @@ TEST(Push, SaysWhichNameLeavesNoRoomForTheRef) {
   }
 }
 
+TEST(Push, ANameThatIsFreeByNowIsTaken) {
+  World world;
+  world.server.git("update-ref refs/heads/v1 " + world.server.foreign_commit("other"));
+  PushRequest request{world.commit("ours"), "refs/heads/v1/step-1", {}, {}, {}, {}};
+  request.advertisement = advertise(world.remote, request.ref, {}).value();
+  world.server.git("update-ref -d refs/heads/v1");
+  const auto outcome = push(world.repository, world.remote, request, {});
+  ASSERT_TRUE(outcome.ok()) << outcome.error().message;
+  EXPECT_EQ(world.server.commit_of(request.ref), request.commit.hex());
+}
+
 // Nobody compares where nothing is sent.
 TEST(Push, WhatWasThereWhenItWasAskedAheadIsLookedForAgain) {
   World world;

@@ -186,12 +186,28 @@ TEST_F(Lock, IsRespectedWhereItsHolderLostItAndLives) {
   ASSERT_EQ(::read(ready[0], &answer, 1), 1);
   ::close(ready[0]);
   ::close(ready[1]);
-  const auto other = Spool::open(root_);
-  ASSERT_FALSE(other.ok());
-  EXPECT_THAT(other.error().message, HasSubstr("process " + std::to_string(child)));
+  const bool borrowed = SpoolLock::borrow(root_, SpoolRight::kPush).has_value();
+  const std::string told = [&] {
+    const auto other = Spool::open(root_);
+    return other.ok() ? "" : other.error().message;
+  }();
   ::kill(child, SIGKILL);
   wait_for(child);
+  EXPECT_FALSE(borrowed);
+  EXPECT_THAT(told, HasSubstr("process " + std::to_string(child)));
   EXPECT_TRUE(Spool::open(root_).ok());
+}
+
+// Its number belongs to somebody else by now.
+TEST_F(Lock, OfAProcessThatWasNotHeardOfForLongIsTaken) {
+  ASSERT_EQ(::mkdir(root_.c_str(), 0700), 0);
+  std::array<char, 256> host{};
+  ASSERT_EQ(::gethostname(host.data(), host.size() - 1), 0);
+  temp_.write("spool/lock", std::string(host.data()) + " 1\n");
+  EXPECT_FALSE(SpoolLock::borrow(root_, SpoolRight::kPush).has_value());
+  const timespec long_ago[2] = {{1'000'000'000, 0}, {1'000'000'000, 0}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, (root_ + "/lock").c_str(), long_ago, 0), 0);
+  EXPECT_TRUE(SpoolLock::borrow(root_, SpoolRight::kPush).has_value());
 }
 
 // As where the file system's locks do not reach other machines: the lock is to be had here.
