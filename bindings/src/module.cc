@@ -115,7 +115,7 @@ std::string fingerprint_of(const std::string& directory) {
 
 std::string incompleteness(const std::string& directory, const std::string& settings_text) {
   const Settings settings = settings_from(settings_text);
-  const Status complete = released([&] { return check_complete(directory, settings.contents); });
+  const Status complete = released([&] { return check_complete(directory, settings.selection); });
   return complete.ok() ? std::string() : complete.error().message;
 }
 

@@ -9,8 +9,8 @@
 
 namespace hubrev {
 
-Status check_complete(const std::string& checkpoint, Contents contents) {
-  HUBREV_TRY(Scan scan, scan_checkpoint(checkpoint, contents, FolderId{}));
+Status check_complete(const std::string& checkpoint, const Selection& selection) {
+  HUBREV_TRY(Scan scan, scan_checkpoint(checkpoint, selection, FolderId{}));
   Snapshot live{checkpoint, {}, {}};
   for (ScannedFile& file : scan.files) {
     std::error_code code;

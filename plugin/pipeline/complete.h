@@ -10,6 +10,6 @@ namespace hubrev {
 
 // What freezing and check_weights() would say of the folder: that it is still being written, holds
 // what cannot be published, or lacks weights. invalid_input names the file. Reads headers only.
-Status check_complete(const std::string& checkpoint, Contents contents);
+Status check_complete(const std::string& checkpoint, const Selection& selection);
 
 }  // namespace hubrev

@@ -394,7 +394,7 @@ Status run_job(JobRecord& record, const JobContext& context, Progress& progress,
              open_snapshot(context.spool->files_directory(record.id), record.frozen));
   HUBREV_CHECK(verify_unchanged(snapshot));
   if (auto advice = advice_on_shards(snapshot, record);
-      advice && settings.contents == Contents::kInference) {
+      advice && settings.selection.contents == Contents::kInference) {
     return make_error(ErrorKind::kInvalidInput, *std::move(advice));
   }
   HUBREV_CHECK(check_weights(snapshot));

@@ -54,7 +54,8 @@ bool is_weights(const Entry& entry) {
 
 Status check_has_weights(const Snapshot& snapshot) {
   if (std::any_of(snapshot.entries.begin(), snapshot.entries.end(), is_weights)) return {};
-  return invalid("the checkpoint holds no weights; have the trainer save them");
+  return invalid(
+      "the checkpoint holds no weights; have the trainer save them, and see 'ignore_patterns'");
 }
 
 Result<NamesByFile> read_names(const Snapshot& snapshot) {

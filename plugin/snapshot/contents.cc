@@ -1,7 +1,10 @@
 #include "plugin/snapshot/contents.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <array>
+#include <string>
 
 namespace hubrev {
 namespace {
@@ -99,11 +102,21 @@ bool any_matches(const std::array<std::string_view, kCount>& rules, std::string_
                      [&](std::string_view rule) { return matches(rule, path); });
 }
 
+// A folder is left out as a whole only where that is sure of all that could be below it.
+bool is_ignored(const std::string& path, std::string pattern) {
+  if (pattern.ends_with('/')) pattern += '*';
+  if (path.ends_with('/') && !pattern.ends_with('*')) return false;
+  return ::fnmatch(pattern.c_str(), path.c_str(), FNM_NOESCAPE) == 0;
+}
+
 }  // namespace
 
-bool is_excluded(std::string_view path, Contents contents) {
+bool is_excluded(std::string_view path, const Selection& selection) {
   if (any_matches(kNeverAtTop, path)) return true;
-  if (contents == Contents::kInference && any_matches(kResumeState, path)) return true;
+  if (selection.contents == Contents::kInference && any_matches(kResumeState, path)) return true;
+  for (const std::string& pattern : selection.ignore_patterns) {
+    if (is_ignored(std::string(path), pattern)) return true;
+  }
   for (std::string_view rest = path;;) {
     if (any_matches(kNeverNamed, rest)) return true;
     const std::size_t slash = rest.find('/');

@@ -9,7 +9,9 @@
 namespace hubrev {
 
 // Whether `path` (relative to the checkpoint, '/' between parts) stays out of the revision. A path
-// that ends in '/' is a folder, and true means that nothing below it is published.
-bool is_excluded(std::string_view path, Contents contents);
+// that ends in '/' is a folder, and true means that nothing below it is published. Patterns are
+// those of huggingface_hub (`filter_repo_objects`): fnmatch's, so that '*' stands for '/' too, and
+// one that ends in '/' for all that is below that folder.
+bool is_excluded(std::string_view path, const Selection& selection);
 
 }  // namespace hubrev

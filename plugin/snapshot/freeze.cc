@@ -121,7 +121,7 @@ Result<FreezeOutcome> freeze_checkpoint(const FreezeRequest& request) {
   const std::string parent = std::filesystem::path(request.destination).parent_path().string();
   struct stat spool {};
   if (::stat(parent.c_str(), &spool) != 0) return destination_error(errno, parent);
-  HUBREV_TRY(Scan scan, scan_checkpoint(request.checkpoint, request.contents,
+  HUBREV_TRY(Scan scan, scan_checkpoint(request.checkpoint, request.selection,
                                         FolderId{spool.st_dev, spool.st_ino}));
   if (scan.files.empty()) {
     return refused(request.checkpoint,

@@ -23,7 +23,7 @@ struct FreezeRequest {
   std::string checkpoint;   // the folder the trainer saved
   std::string destination;  // a folder that is empty or to be made, like its pack_path(); its
                             // parent exists, on the checkpoint's file system if possible
-  Contents contents = Contents::kInference;
+  Selection selection = {};
   std::uint64_t max_copied_bytes = std::numeric_limits<std::uint64_t>::max();
   std::stop_token stop = {};  // ends a copy, which may take long
 };

@@ -71,8 +71,9 @@ struct Folder {
 
 class Scanner {
  public:
-  Scanner(OpenFolder checkpoint, Contents contents, FolderId spool)
-      : checkpoint_(std::move(checkpoint)), contents_(contents), spool_(spool) {}
+  // `selection` outlives it.
+  Scanner(OpenFolder checkpoint, const Selection& selection, FolderId spool)
+      : checkpoint_(std::move(checkpoint)), selection_(selection), spool_(spool) {}
 
   Status walk(const Folder& folder);
   Scan take() && {
@@ -92,11 +93,11 @@ class Scanner {
   Status enter(int directory, const std::string& path);
   // Both names count: a link must not smuggle in what its target's name keeps out.
   bool excluded(const std::string& path, const std::string& source) const {
-    return is_excluded(path, contents_) || (source != path && is_excluded(source, contents_));
+    return is_excluded(path, selection_) || (source != path && is_excluded(source, selection_));
   }
 
   OpenFolder checkpoint_;
-  const Contents contents_;
+  const Selection& selection_;
   const FolderId spool_;
   std::vector<FolderId> ancestors_;  // of the folder being listed, itself included
   Scan scan_;
@@ -189,7 +190,7 @@ Status Scanner::visit(const Folder& folder, const Entry& entry) {
     HUBREV_TRY(type, look_up_type(source));
   }
   if (type == DT_LNK) {
-    if (is_excluded(path, contents_) || is_excluded(path + "/", contents_)) {
+    if (is_excluded(path, selection_) || is_excluded(path + "/", selection_)) {
       scan_.excluded.push_back(path);  // wherever it leads
       return {};
     }
@@ -231,7 +232,8 @@ Error unopened(const std::string& checkpoint, int code) {
 
 }  // namespace
 
-Result<Scan> scan_checkpoint(const std::string& checkpoint, Contents contents, FolderId spool) {
+Result<Scan> scan_checkpoint(const std::string& checkpoint, const Selection& selection,
+                             FolderId spool) {
   OpenFolder folder{checkpoint, Fd(::open(checkpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC))};
   if (!folder.fd) return unopened(checkpoint, errno);
   struct stat info {};
@@ -240,7 +242,7 @@ Result<Scan> scan_checkpoint(const std::string& checkpoint, Contents contents, F
     return refused(checkpoint, "is still being written (it holds " + marker +
                                    "); publish it when its save is done");
   }
-  Scanner scanner(std::move(folder), contents, spool);
+  Scanner scanner(std::move(folder), selection, spool);
   HUBREV_CHECK(scanner.walk({"", ""}));
   return std::move(scanner).take();
 }

@@ -33,6 +33,7 @@ struct FolderId {
 
 // invalid_input names the file and what to do about it. `spool` is refused as part of the
 // checkpoint: a freeze must not freeze its own destination.
-Result<Scan> scan_checkpoint(const std::string& checkpoint, Contents contents, FolderId spool);
+Result<Scan> scan_checkpoint(const std::string& checkpoint, const Selection& selection,
+                             FolderId spool);
 
 }  // namespace hubrev

@@ -286,8 +286,9 @@ Result<Settings> parse_settings(const json& partial) {
   s.allow_http = all.at("allow_http");
   s.mode = choice<Mode>(all, "mode",
                         {{"push", Mode::kPush}, {"spool", Mode::kSpool}, {"sync", Mode::kSync}});
-  s.contents = choice<Contents>(all, "contents",
-                                {{"inference", Contents::kInference}, {"full", Contents::kFull}});
+  s.selection.contents = choice<Contents>(
+      all, "contents", {{"inference", Contents::kInference}, {"full", Contents::kFull}});
+  all.at("ignore_patterns").get_to(s.selection.ignore_patterns);
   s.eos = choice<EosPolicy>(
       all, "eos",
       {{"align", EosPolicy::kAlign}, {"replace", EosPolicy::kReplace}, {"off", EosPolicy::kOff}});

@@ -28,6 +28,12 @@ enum class FrozenTensors { kShare, kOff };
 enum class SecretScan { kWithhold, kFail, kOff };
 enum class WhenFull { kSkipNew, kDropOldest, kNewestOnly, kWait };
 
+// What of a checkpoint goes into its revision.
+struct Selection {
+  Contents contents = Contents::kInference;
+  std::vector<std::string> ignore_patterns = {};  // as huggingface_hub's (snapshot/contents.h)
+};
+
 struct Settings {
   std::string repo_id;   // "[namespace/]name", or the repository's URL without a user name
   std::string endpoint;  // that of repo_id where it is a URL
@@ -41,7 +47,7 @@ struct Settings {
   bool allow_http = false;
   Mode mode = Mode::kPush;
 
-  Contents contents = Contents::kInference;
+  Selection selection;
   EosPolicy eos = EosPolicy::kAlign;
   UseCachePolicy use_cache = UseCachePolicy::kRestore;
   CardPolicy card = CardPolicy::kComplete;

@@ -48,7 +48,7 @@ Result<FreezeMethod> try_freezing(const std::string& output_dir, const std::stri
     HUBREV_CHECK(make_private_directory(source));
     HUBREV_CHECK(write_file_atomic(source + "/probe.safetensors",
                                    std::string(kHardLinkFromBytes, '\0'), Durability::kRename));
-    return freeze_checkpoint({source, frozen, Contents::kInference});
+    return freeze_checkpoint({source, frozen});
   };
   const auto outcome = probe();
   std::error_code ignored;

@@ -66,7 +66,7 @@ Status Engine::freeze_again(JobRecord& record, std::uint64_t max_copied_bytes) {
                           (record.error ? record.error->message : "") + ")");
   }
   (void)spool_.free_snapshot(record.id);  // of an attempt that was killed
-  Status status = freeze_into({checkpoint, spool_.files_directory(record.id), settings_.contents,
+  Status status = freeze_into({checkpoint, spool_.files_directory(record.id), settings_.selection,
                                max_copied_bytes, stop_.get_token()},
                               spool_.card_path(record.id), record);
   if (!status.ok()) {

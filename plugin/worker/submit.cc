@@ -22,7 +22,7 @@ constexpr std::uint64_t kWorthDropping = kHardLinkFromBytes;
 
 // Of what is published of a checkpoint; an estimate, as links and what cannot be read count
 // nothing.
-std::uint64_t bytes_of(const std::string& checkpoint, Contents contents) {
+std::uint64_t bytes_of(const std::string& checkpoint, const Selection& selection) {
   namespace fs = std::filesystem;
   std::uint64_t bytes = 0;
   std::error_code failed;
@@ -31,7 +31,7 @@ std::uint64_t bytes_of(const std::string& checkpoint, Contents contents) {
     std::error_code ignored;
     const std::string path = entries->path().lexically_relative(checkpoint).string();
     const bool folder = entries->is_directory(ignored);
-    if (is_excluded(folder ? path + "/" : path, contents)) {
+    if (is_excluded(folder ? path + "/" : path, selection)) {
       if (folder) entries.disable_recursion_pending();
       continue;
     }
@@ -131,7 +131,7 @@ Status Engine::freeze_with_room(JobRecord& record, const std::string& fingerprin
     if (status.ok() || status.error().kind != ErrorKind::kNoSpace) return status;
     std::uint64_t missing = missing_bytes(settings_, spool_, use());
     if (room_left.ok()) {
-      const std::uint64_t wanted = bytes_of(record.directory, settings_.contents);
+      const std::uint64_t wanted = bytes_of(record.directory, settings_.selection);
       missing = std::max(missing, wanted - std::min(wanted, *room_left));
     }
     if (!give_way(missing)) return status;
@@ -184,7 +184,7 @@ Status Engine::freeze(JobRecord& record, const std::string& fingerprint,
   const auto started = system_clock().now();
   HUBREV_TRY(Spool::Begun begun, spool_.begin_snapshot());
   HUBREV_CHECK(freeze_into(
-      {record.directory, begun.folder() + "/files", settings_.contents, max_copied_bytes},
+      {record.directory, begun.folder() + "/files", settings_.selection, max_copied_bytes},
       begun.folder() + "/card.md", record));
   HUBREV_CHECK(check_unchanged(record.directory, fingerprint));
   record.freeze_ms =

@@ -51,7 +51,8 @@ class Sidecar:
         self._pattern = pattern
         self._needs_state = needs_state
         self._quiet_period = float(pusher.settings["quiet_period"])
-        self._contents = json.dumps({"contents": pusher.settings["contents"]})
+        chosen = ("contents", "ignore_patterns")
+        self._selection = json.dumps({key: pusher.settings[key] for key in chosen})
         self._submitted: set[Save] = {
             (Path(record.directory).name, record.saved_ns) for record in pusher.status()
         }
@@ -101,7 +102,7 @@ class Sidecar:
             return f"it holds {INCOMPLETE_MARKER}"
         if self._needs_state and not (path / _STATE).is_file():
             return f"it has no {_STATE}, which a Trainer writes last"
-        return _core.check_complete(str(path), self._contents)
+        return _core.check_complete(str(path), self._selection)
 
     def _submit(self, path: Path, save: Save, fingerprint: str) -> bool:
         step = read_trainer_state(path).step

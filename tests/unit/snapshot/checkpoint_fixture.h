@@ -37,8 +37,8 @@ class CheckpointTest : public ::testing::Test {
     std::filesystem::create_symlink(target, link);
   }
 
-  Result<FreezeOutcome> freeze(Contents contents = Contents::kInference) const {
-    return freeze_checkpoint({checkpoint_, files_, contents});
+  Result<FreezeOutcome> freeze(const Selection& selection = {}) const {
+    return freeze_checkpoint({checkpoint_, files_, selection});
   }
   std::string frozen_file(const std::string& name) const { return files_ + "/" + name; }
   // What the spool holds of it, wherever it lies.

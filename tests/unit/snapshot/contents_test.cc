@@ -73,9 +73,38 @@ TEST(Contents, DecidesByName) {
       {".tmpA1b2C3", Expect::kNever},
   };
   for (const Row& row : rows) {
-    EXPECT_EQ(is_excluded(row.path, Contents::kInference), row.expect != Expect::kAlwaysPublished)
+    EXPECT_EQ(is_excluded(row.path, {Contents::kInference}), row.expect != Expect::kAlwaysPublished)
         << row.path;
-    EXPECT_EQ(is_excluded(row.path, Contents::kFull), row.expect == Expect::kNever) << row.path;
+    EXPECT_EQ(is_excluded(row.path, {Contents::kFull}), row.expect == Expect::kNever) << row.path;
+  }
+}
+
+TEST(Contents, PatternsAreThoseOfHuggingfaceHub) {
+  struct Case {
+    std::vector<std::string> patterns;
+    std::vector<std::string> ignored;
+    std::vector<std::string> kept;
+  };
+  const Case cases[] = {
+      {{"*.pt"}, {"ema.pt", "deep/er/ema.pt"}, {"ema.pth", "pt", "x.pt/", "x.PT"}},
+      {{"ema/"}, {"ema/", "ema/a", "ema/b/c"}, {"ema", "other/ema/a", "ema2/a"}},
+      {{"ema*"}, {"ema/", "ema/a", "ema.bin"}, {"a/ema.bin"}},
+      {{"*/ema/*"}, {"a/ema/b"}, {"ema/b", "a/"}},
+      {{"log?.txt", "[ab].json"}, {"log1.txt", "a.json"}, {"log.txt", "c.json", "log12.txt"}},
+      {{"[!a].json"}, {"b.json"}, {"a.json"}},
+      {{"a\\*"}, {"a\\b"}, {"a*", "ab"}},
+      {{"a?"}, {"ab"}, {"a/"}},
+      {{"", "["}, {"["}, {"a", "a/"}},
+  };
+  for (const Case& row : cases) {
+    for (const Contents contents : {Contents::kInference, Contents::kFull}) {
+      for (const std::string& path : row.ignored) {
+        EXPECT_TRUE(is_excluded(path, {contents, row.patterns})) << path << row.patterns[0];
+      }
+      for (const std::string& path : row.kept) {
+        EXPECT_FALSE(is_excluded(path, {contents, row.patterns})) << path << row.patterns[0];
+      }
+    }
   }
 }
 

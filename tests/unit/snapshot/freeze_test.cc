@@ -103,7 +103,7 @@ TEST_F(Freeze, FullContentsKeepTheResumeStateButNotTheToken) {
   add("optimizer.pt");
   add("global_step7/zero.pt");
   add("training_args.bin", "hf_secret");
-  const auto outcome = freeze(Contents::kFull);
+  const auto outcome = freeze({Contents::kFull});
   ASSERT_TRUE(outcome.ok()) << outcome.error().message;
   EXPECT_THAT(paths_of(outcome.value()),
               ElementsAre("global_step7/zero.pt", "model.safetensors", "optimizer.pt"));
@@ -167,7 +167,7 @@ TEST_F(Freeze, CopiesAcrossFileSystems) {
   const std::string large = std::string(3 * kHardLinkFromBytes + 5, 'w');
   const std::string source = add("model.safetensors", large);
   add("config.json", "{}");
-  const auto outcome = freeze_checkpoint({checkpoint_, folder + "/files", Contents::kInference});
+  const auto outcome = freeze_checkpoint({checkpoint_, folder + "/files"});
   std::string frozen;
   if (outcome.ok()) frozen = frozen_bytes(outcome.value().frozen.back(), folder + "/files");
   fs::remove_all(folder);
@@ -184,8 +184,7 @@ TEST_F(Freeze, AStopEndsACopyAndLeavesNothing) {
   add("config.json", "{}");
   std::stop_source stop;
   stop.request_stop();
-  const auto outcome =
-      freeze_checkpoint({checkpoint_, files_, Contents::kInference, 100, stop.get_token()});
+  const auto outcome = freeze_checkpoint({checkpoint_, files_, {}, 100, stop.get_token()});
   ASSERT_FALSE(outcome.ok());
   EXPECT_EQ(outcome.error().kind, ErrorKind::kCancelled);
   EXPECT_FALSE(std::filesystem::exists(files_));
@@ -217,7 +216,7 @@ TEST_F(Freeze, TheCheckpointItselfMayBeALink) {
   add("config.json");
   const std::string link = temp_ / "last";
   fs::create_directory_symlink(checkpoint_, link);
-  const auto outcome = freeze_checkpoint({link, files_, Contents::kInference});
+  const auto outcome = freeze_checkpoint({link, files_});
   ASSERT_TRUE(outcome.ok()) << outcome.error().message;
   EXPECT_THAT(paths_of(outcome.value()), ElementsAre("config.json"));
 }
@@ -249,7 +248,7 @@ TEST_F(Freeze, SkipsOtherCheckpointsAndTheSpoolOfAnOutputFolder) {
   add("checkpoint-100/model.safetensors");
   add("_hub_revisions/20260131T120000123Z-9f3a1c/files/model.safetensors");
   const std::string destination = checkpoint_ + "/_hub_revisions/files";
-  const auto outcome = freeze_checkpoint({checkpoint_, destination, Contents::kFull});
+  const auto outcome = freeze_checkpoint({checkpoint_, destination, {Contents::kFull, {}}});
   ASSERT_TRUE(outcome.ok()) << outcome.error().message;
   EXPECT_THAT(paths_of(outcome.value()), ElementsAre("model.safetensors"));
 }

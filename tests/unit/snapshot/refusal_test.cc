@@ -128,7 +128,7 @@ TEST_F(Refusal, TooManyEntriesInOneFolder) {
 TEST_F(Refusal, ACheckpointThatHoldsTheSpool) {
   const std::string spool = checkpoint_ + "/spool/tmp-1";
   fs::create_directories(spool);
-  const auto outcome = freeze_checkpoint({checkpoint_, spool + "/files", Contents::kInference});
+  const auto outcome = freeze_checkpoint({checkpoint_, spool + "/files"});
   ASSERT_FALSE(outcome.ok());
   EXPECT_EQ(outcome.error().kind, ErrorKind::kInvalidInput);
   EXPECT_THAT(outcome.error().message, HasSubstr("'spool_dir'"));
@@ -173,8 +173,7 @@ TEST_F(Refusal, APackThatIsThereIsLeftAlone) {
 }
 
 TEST_F(Refusal, ADestinationWithoutAParent) {
-  const auto outcome =
-      freeze_checkpoint({checkpoint_, job_ + "/missing/files", Contents::kInference});
+  const auto outcome = freeze_checkpoint({checkpoint_, job_ + "/missing/files"});
   ASSERT_FALSE(outcome.ok());
   EXPECT_EQ(outcome.error().kind, ErrorKind::kIo);
 }

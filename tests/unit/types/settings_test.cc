@@ -23,7 +23,7 @@ TEST(Settings, DefaultsAreValidAndTyped) {
   EXPECT_FALSE(s.private_repo.has_value());
   EXPECT_EQ(s.exists, ExistingRevision::kVerify);
   EXPECT_EQ(s.mode, Mode::kPush);
-  EXPECT_EQ(s.contents, Contents::kInference);
+  EXPECT_EQ(s.selection.contents, Contents::kInference);
   EXPECT_EQ(s.eos, EosPolicy::kAlign);
   EXPECT_EQ(s.use_cache, UseCachePolicy::kRestore);
   EXPECT_EQ(s.card, CardPolicy::kComplete);
@@ -62,7 +62,7 @@ TEST(Settings, EveryKeyReachesItsField) {
   EXPECT_EQ(s.revision_template, "x{step}");
   EXPECT_EQ(s.exists, ExistingRevision::kSuffix);
   EXPECT_EQ(s.mode, Mode::kSpool);
-  EXPECT_EQ(s.contents, Contents::kFull);
+  EXPECT_EQ(s.selection.contents, Contents::kFull);
   EXPECT_EQ(s.eos, EosPolicy::kReplace);
   EXPECT_EQ(s.use_cache, UseCachePolicy::kOff);
   EXPECT_EQ(s.card, CardPolicy::kOff);
