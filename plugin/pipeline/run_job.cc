@@ -29,6 +29,7 @@ constexpr const char* kAuthorEmail = "hub-revisions@localhost";
 constexpr const char* kCard = "README.md";
 constexpr std::uint64_t kLargestCard = 2u << 20;  // a card of 1 MiB with our section added
 constexpr int kMaxSuffix = 1000;
+constexpr std::size_t kMostNamed = 20;  // of what was left out, in the commit message
 constexpr std::uint64_t kLargestPutOnHub = 5ull << 30;
 
 // Writes the record. A full disk does not keep a job from going on, since a push is what frees it,
@@ -91,7 +92,11 @@ FixReport contents_report(const JobRecord& record) {
   report.name = "contents";
   report.outcome = record.excluded.empty() ? FixOutcome::kUnchanged : FixOutcome::kApplied;
   report.detail = "left out:";
-  for (const std::string& path : record.excluded) report.detail += " " + path;
+  const std::size_t named = std::min(record.excluded.size(), kMostNamed);
+  for (std::size_t i = 0; i < named; ++i) report.detail += " " + record.excluded[i];
+  if (const std::size_t more = record.excluded.size() - named; more > 0) {
+    report.detail += " and " + std::to_string(more) + " more";
+  }
   if (record.excluded.empty()) report.detail = "nothing to leave out";
   return report;
 }

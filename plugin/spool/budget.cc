@@ -69,17 +69,27 @@ std::uint64_t held_bytes(const Spool& spool, const JobRecord& record) {
   return bytes;
 }
 
-std::uint64_t missing_bytes(const Settings& settings, const Spool& spool, const SpoolUse& use) {
-  std::uint64_t missing = 0;
-  const std::uint64_t free = free_bytes(spool.root());
-  if (settings.min_free_bytes > 0 && free <= settings.min_free_bytes) {
-    missing = settings.min_free_bytes - free + 1;
+std::uint64_t freed_by_its_end(const Spool& spool, const JobRecord& record) {
+  const std::string root = spool.files_directory(record.id);
+  const std::string checkpoint = checkpoint_of(spool.root(), record);
+  std::size_t large = 0;
+  std::uint64_t held = 0;
+  for (const FrozenFile& file : record.frozen) {
+    if (file.method != FreezeMethod::kPacked) large += 1;
+    held += held_bytes(root, checkpoint, file);
   }
+  return large > 0 && held == 0 ? 0 : held_bytes(spool, record);
+}
+
+std::uint64_t missing_bytes(const Settings& settings, const Spool& spool, const SpoolUse& use,
+                            std::uint64_t wanted) {
+  // One more: a limit that is just reached allows nothing.
+  const auto beyond = [&](std::uint64_t used, std::uint64_t limit) {
+    return used + wanted >= limit ? used + wanted - limit + 1 : 0;
+  };
+  std::uint64_t missing = beyond(settings.min_free_bytes, free_bytes(spool.root()));
   if (settings.max_spool_bytes) {
-    const std::uint64_t held = held_by_all(spool, use);
-    if (held >= *settings.max_spool_bytes) {
-      missing = std::max(missing, held - *settings.max_spool_bytes + 1);
-    }
+    missing = std::max(missing, beyond(held_by_all(spool, use), *settings.max_spool_bytes));
   }
   return missing;
 }

@@ -21,8 +21,13 @@ struct SpoolUse {
 // reflinked files that the checkpoint no longer has. A few system calls for each file.
 std::uint64_t held_bytes(const Spool& spool, const JobRecord& record);
 
-// Bytes that must be freed before anything may be frozen by the limits that are about bytes.
-std::uint64_t missing_bytes(const Settings& settings, const Spool& spool, const SpoolUse& use);
+// Of these, what makes room when the job ends. 0 of a snapshot whose large files are all links to
+// the checkpoint's: what its small ones hold is not worth a revision.
+std::uint64_t freed_by_its_end(const Spool& spool, const JobRecord& record);
+
+// Bytes that must be freed before so many may be copied, by the limits that are about bytes.
+std::uint64_t missing_bytes(const Settings& settings, const Spool& spool, const SpoolUse& use,
+                            std::uint64_t wanted);
 
 // How many bytes freezing may copy. kNoSpace names the limit that is reached, and its setting.
 Result<std::uint64_t> find_room(const Settings& settings, const Spool& spool, const SpoolUse& use);

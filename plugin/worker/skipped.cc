@@ -65,8 +65,9 @@ Status Engine::freeze_again(JobRecord& record, std::uint64_t max_copied_bytes) {
                           " before there was room to freeze it (" +
                           (record.error ? record.error->message : "") + ")");
   }
+  HUBREV_TRY(const Settings own, parse_settings(record.settings->values));
   (void)spool_.free_snapshot(record.id);  // of an attempt that was killed
-  Status status = freeze_into({checkpoint, spool_.files_directory(record.id), settings_.selection,
+  Status status = freeze_into({checkpoint, spool_.files_directory(record.id), own.selection,
                                max_copied_bytes, stop_.get_token()},
                               spool_.card_path(record.id), record);
   if (!status.ok()) {

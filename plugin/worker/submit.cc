@@ -1,5 +1,7 @@
 // The part of the engine that runs on the caller's thread when a checkpoint is handed over: the
 // only work that training waits for.
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
@@ -17,25 +19,29 @@ namespace {
 // A trainer's card is a page of text; what is larger is not one.
 constexpr std::uint64_t kLargestCard = 1u << 20;
 
-// Less than a file that would be linked: what is left of a snapshot of links are its small files.
-constexpr std::uint64_t kWorthDropping = kHardLinkFromBytes;
-
-// Of what is published of a checkpoint; an estimate, as links and what cannot be read count
-// nothing.
-std::uint64_t bytes_of(const std::string& checkpoint, const Selection& selection) {
+// How many bytes freezing copies: of all files, or of the small ones where the others are linked.
+// An estimate: links, and what cannot be read, count nothing.
+std::uint64_t bytes_to_copy(const std::string& checkpoint, const std::string& spool,
+                            const Selection& selection) {
   namespace fs = std::filesystem;
+  struct stat from {};
+  struct stat to {};
+  const bool links = ::stat(checkpoint.c_str(), &from) == 0 && ::stat(spool.c_str(), &to) == 0 &&
+                     from.st_dev == to.st_dev;
   std::uint64_t bytes = 0;
   std::error_code failed;
   fs::recursive_directory_iterator entries(checkpoint, failed);
   for (; !failed && entries != fs::recursive_directory_iterator(); entries.increment(failed)) {
-    std::error_code ignored;
+    std::error_code no_file;
     const std::string path = entries->path().lexically_relative(checkpoint).string();
-    const bool folder = entries->is_directory(ignored);
+    const bool folder = entries->is_directory(no_file);
     if (is_excluded(folder ? path + "/" : path, selection)) {
       if (folder) entries.disable_recursion_pending();
       continue;
     }
-    if (!folder && entries->is_regular_file(ignored)) bytes += entries->file_size(ignored);
+    if (folder || !entries->is_regular_file(no_file)) continue;
+    const std::uint64_t size = entries->file_size(no_file);
+    if (!no_file && !(links && size >= kHardLinkFromBytes)) bytes += size;
   }
   return bytes;
 }
@@ -129,47 +135,45 @@ Status Engine::freeze_with_room(JobRecord& record, const std::string& fingerprin
     Status status =
         room_left.ok() ? freeze(record, fingerprint, *room_left) : Status(room_left.error());
     if (status.ok() || status.error().kind != ErrorKind::kNoSpace) return status;
-    std::uint64_t missing = missing_bytes(settings_, spool_, use());
-    if (room_left.ok()) {
-      const std::uint64_t wanted = bytes_of(record.directory, settings_.selection);
-      missing = std::max(missing, wanted - std::min(wanted, *room_left));
-    }
-    if (!give_way(missing)) return status;
+    if (!give_way(record)) return status;
   }
 }
 
-// Makes room by the setting 'when_full', of `missing` bytes or of a place for 'max_pending'; false
-// when there is nothing that it lets go, or when all of that would not do: most snapshots are links
-// to checkpoints that are still there. Blocks for the disk: its user prefers the newest checkpoint
-// to a short stop.
-bool Engine::give_way(std::uint64_t missing) {
+// Makes room for the record's checkpoint by the setting 'when_full'; false when there is nothing
+// that it lets go, or when all of that would not do: most snapshots are links to checkpoints that
+// are still there. Blocks for the disk: its user prefers the newest checkpoint to a short stop.
+bool Engine::give_way(const JobRecord& record) {
   const bool all = settings_.when_full == WhenFull::kNewestOnly;
   if (!all && settings_.when_full != WhenFull::kDropOldest) return false;
   if (settings_.mode == Mode::kSpool) refresh();  // what is being pushed by now does not wait
   const bool by_count = settings_.max_pending && jobs_.pending_count() >= *settings_.max_pending;
-  std::uint64_t held_by_all = 0;
-  std::uint64_t held_by_chosen = 0;
+  const std::uint64_t missing =
+      missing_bytes(settings_, spool_, use(),
+                    bytes_to_copy(record.directory, spool_.root(), settings_.selection));
+  std::uint64_t freed = 0;  // by the end of all that may go
+  std::uint64_t freed_by_chosen = 0;
   std::vector<std::string> chosen;
-  for (const JobRecord& record : jobs_.waiting()) {
-    const std::uint64_t held = held_bytes(spool_, record);
-    held_by_all += held;
-    const bool helps = by_count ? record.state != JobState::kFailed : held >= kWorthDropping;
-    const bool enough = !all && !chosen.empty() && (by_count || held_by_chosen >= missing);
-    if (!helps || enough) continue;
-    chosen.push_back(record.id);
-    held_by_chosen += held;
+  for (const JobRecord& waiting : jobs_.waiting()) {
+    if (by_count && waiting.state == JobState::kFailed) continue;  // not counted
+    const std::uint64_t bytes =
+        by_count ? held_bytes(spool_, waiting) : freed_by_its_end(spool_, waiting);
+    freed += bytes;
+    const bool enough = !all && !chosen.empty() && (by_count || freed_by_chosen >= missing);
+    if (enough || (!by_count && bytes == 0)) continue;
+    chosen.push_back(waiting.id);
+    freed_by_chosen += bytes;
   }
-  if (held_by_all < missing) return false;
+  if (freed < missing) return false;
   std::vector<JobRecord> dropped;
   for (const std::string& id : chosen) {
-    auto record = jobs_.drop(id);
-    if (!record) continue;
-    record->error = make_error(ErrorKind::kNoSpace, "dropped to make room for a newer checkpoint");
-    dropped.push_back(*std::move(record));
+    auto gone = jobs_.drop(id);
+    if (!gone) continue;
+    gone->error = make_error(ErrorKind::kNoSpace, "dropped to make room for a newer checkpoint");
+    dropped.push_back(*std::move(gone));
   }
   const bool any = !dropped.empty();
-  const bool freed = clean_up(std::move(dropped));
-  return any && (by_count || freed);
+  const bool here = clean_up(std::move(dropped));  // else who pushes does it, some time
+  return any && (by_count || here);
 }
 
 bool Engine::wait_for_room(std::chrono::milliseconds timeout) const {

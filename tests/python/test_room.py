@@ -16,6 +16,7 @@ import pytest
 from holding_proxy import Answer, HoldingProxy, Request
 from hub_revisions import RevisionPusher
 from hub_revisions.local_hub import LocalHub
+from huggingface_hub import HfApi
 from tiny_training import branches, write_checkpoint
 
 MIB = 1 << 20
@@ -62,6 +63,25 @@ def test_skip_new_is_the_default_and_is_pushed_when_there_is_room(
         assert pusher.wait(timeout=60)
         assert set(states(pusher).values()) == {"done"}
     assert set(branches(hub, where["repo_id"])) >= {"r0", "r1", "r2"}
+
+
+def test_a_skipped_checkpoint_is_frozen_by_its_own_settings(
+    hub: LocalHub, where: dict[str, Any], tmp_path: Path
+) -> None:
+    folders = [write_checkpoint(tmp_path / f"model-{n}") for n in range(2)]
+    for folder in folders:
+        (folder / "notes.txt").write_text("not for everybody")
+    first = {"mode": "spool", "max_pending": 1, "ignore_patterns": ["notes*"]}
+    with RevisionPusher(tmp_path, **first, **where) as pusher:
+        for n, folder in enumerate(folders):
+            pusher.submit(folder, f"r{n}", metrics={})
+        assert states(pusher) == {"r0": "queued", "r1": "skipped"}
+    with RevisionPusher(tmp_path, **where) as pusher:
+        assert pusher.wait(timeout=60)
+        assert set(states(pusher).values()) == {"done"}
+    api = HfApi(endpoint=hub.endpoint, token=hub.token)
+    for name in ("r0", "r1"):
+        assert "notes.txt" not in api.list_repo_files(where["repo_id"], revision=name)
 
 
 def test_a_skipped_checkpoint_that_is_gone_says_so(where: dict[str, Any], tmp_path: Path) -> None:
@@ -170,17 +190,26 @@ def test_the_oldest_that_holds_bytes_gives_way(where: dict[str, Any], tmp_path: 
         assert states(pusher) == {"r1": "dropped"} | dict.fromkeys(kept, "queued")
 
 
+@pytest.mark.parametrize(
+    ("limit", "fits"),  # the latter once one has gone
+    [({"max_spool_bytes": "7MiB"}, 3.5), ({"max_pending": 2}, 3.5), ({}, 6.5)],
+)
 @pytest.mark.parametrize("policy", ["drop_oldest", "newest_only"])
 def test_nothing_is_dropped_for_a_checkpoint_that_does_not_fit_anyway(
-    where: dict[str, Any], tmp_path: Path, small_disk: Path, policy: str
+    where: dict[str, Any],
+    tmp_path: Path,
+    small_disk: Path,
+    policy: str,
+    limit: dict[str, Any],
+    fits: float,
 ) -> None:
     place = {"spool_dir": str(small_disk / "spool"), "min_free_bytes": 0, "mode": "spool"}
-    with RevisionPusher(tmp_path, **place, when_full=policy, **where) as pusher:
+    with RevisionPusher(tmp_path, **place, **limit, when_full=policy, **where) as pusher:
         for n in range(2):
-            pusher.submit(write_solid(tmp_path / f"model-{n}", 4 * MIB), f"r{n}", metrics={})
+            pusher.submit(write_solid(tmp_path / f"model-{n}", 3 * MIB), f"r{n}", metrics={})
         pusher.submit(write_solid(tmp_path / "large", 20 * MIB), "large", metrics={})
         assert states(pusher) == {"r0": "queued", "r1": "queued", "large": "skipped"}
-        pusher.submit(write_solid(tmp_path / "late", 5 * MIB), "late", metrics={})
+        pusher.submit(write_solid(tmp_path / "late", int(fits * MIB)), "late", metrics={})
         gone = ("r0",) if policy == "drop_oldest" else ("r0", "r1")
         assert {name for name, state in states(pusher).items() if state == "dropped"} == set(gone)
         assert states(pusher)["late"] == "queued"
