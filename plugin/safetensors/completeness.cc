@@ -16,8 +16,6 @@ namespace {
 using Names = std::set<std::string, std::less<>>;
 using NamesByFile = std::map<std::string, Names>;
 
-constexpr std::string_view kBinIndexSuffix = ".bin.index.json";
-
 constexpr std::array<std::string_view, 11> kWeightSuffixes = {
     ".safetensors", ".bin", ".pt",      ".pth",  ".gguf", ".ckpt",
     ".distcp",      ".h5",  ".msgpack", ".onnx", ".npz"};
@@ -27,23 +25,8 @@ constexpr std::string_view kFsdpFolder = "pytorch_model_fsdp_";  // accelerate's
 constexpr std::string_view kDeepSpeedFolder = "global_step";
 constexpr std::string_view kFsdpSuffix = ".distcp";
 
-// What a trainer saves beside the weights under the same suffixes: files and folders by prefix.
-constexpr std::array<std::string_view, 7> kResumeState = {
-    "optimizer", "scheduler", "scaler", "sampler", "dl_state_dict", "rng_state", "training_args"};
-
 Error invalid(std::string message) {
   return make_error(ErrorKind::kInvalidInput, std::move(message));
-}
-
-bool is_resume_state(std::string_view path) {
-  while (true) {
-    for (const std::string_view prefix : kResumeState) {
-      if (path.starts_with(prefix)) return true;
-    }
-    const std::size_t slash = path.find('/');
-    if (slash == std::string_view::npos) return false;
-    path.remove_prefix(slash + 1);
-  }
 }
 
 bool is_weights(const Entry& entry) {
@@ -112,11 +95,6 @@ Status check_files(const Snapshot& snapshot) {
   HUBREV_TRY(const std::vector<WeightSet> sets, find_weight_sets(snapshot));
   for (const WeightSet& set : sets) {
     if (set.index) HUBREV_CHECK(check_tensors(set, files));
-  }
-  for (const Entry& entry : snapshot.entries) {
-    if (!entry.path.ends_with(kBinIndexSuffix)) continue;
-    HUBREV_TRY(const ShardIndex index, read_index(entry));
-    HUBREV_CHECK(shard_paths(snapshot, entry, index));
   }
   return {};
 }

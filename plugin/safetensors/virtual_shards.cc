@@ -173,7 +173,8 @@ std::vector<std::string> files_above(const Snapshot& snapshot, std::uint64_t lim
   return paths;
 }
 
-// The sets with a file that is too large, or large enough for parts of it to be kept apart.
+// The sets with a file that is too large, or large enough for parts of it to be kept apart. Not
+// resume state: who goes on from it looks for the names that it was saved under.
 Result<std::vector<WeightSet>> sets_to_look_at(const Snapshot& snapshot, const ShardRules& rules) {
   std::uint64_t limit = rules.max_shard_size;
   if (rules.before != nullptr) limit = std::min(limit, rules.min_apart);
@@ -181,9 +182,10 @@ Result<std::vector<WeightSet>> sets_to_look_at(const Snapshot& snapshot, const S
   if (large.empty()) return std::vector<WeightSet>();
   HUBREV_TRY(std::vector<WeightSet> sets, find_weight_sets(snapshot));
   std::erase_if(sets, [&](const WeightSet& set) {
-    return std::none_of(set.files.begin(), set.files.end(), [&](const std::string& path) {
-      return std::binary_search(large.begin(), large.end(), path);
-    });
+    return is_resume_state(set.stem) ||
+           std::none_of(set.files.begin(), set.files.end(), [&](const std::string& path) {
+             return std::binary_search(large.begin(), large.end(), path);
+           });
   });
   return sets;
 }

@@ -10,11 +10,16 @@
 namespace hubrev {
 namespace {
 
+constexpr std::string_view kBinIndexSuffix = ".bin.index.json";
 constexpr std::size_t kLongestPath = 400;  // bytes of a path from an index in a message
 
 // Single files for which a loader also tries "<name>.index.json": transformers and diffusers.
 constexpr std::array<std::string_view, 2> kSingleFiles = {"model.safetensors",
                                                           "diffusion_pytorch_model.safetensors"};
+
+// What a trainer saves beside the weights under the same suffixes: files and folders by prefix.
+constexpr std::array<std::string_view, 7> kResumeState = {
+    "optimizer", "scheduler", "scaler", "sampler", "dl_state_dict", "rng_state", "training_args"};
 
 bool is_single_file(std::string_view path) {
   const std::string_view name = path.substr(folder_prefix(path).size());
@@ -30,11 +35,34 @@ Result<WeightSet> indexed_set(const Snapshot& snapshot, const Entry& entry) {
   return set;
 }
 
+// What the indexes of .bin files name: as a rule no safetensors file.
+Result<std::set<std::string>> named_by_bin_indexes(const Snapshot& snapshot) {
+  std::set<std::string> named;
+  for (const Entry& entry : snapshot.entries) {
+    if (!entry.path.ends_with(kBinIndexSuffix)) continue;
+    HUBREV_TRY(const ShardIndex index, read_index(entry));
+    HUBREV_TRY(const std::vector<std::string> paths, shard_paths(snapshot, entry, index));
+    named.insert(paths.begin(), paths.end());
+  }
+  return named;
+}
+
 }  // namespace
+
+bool is_resume_state(std::string_view path) {
+  while (true) {
+    for (const std::string_view prefix : kResumeState) {
+      if (path.starts_with(prefix)) return true;
+    }
+    const std::size_t slash = path.find('/');
+    if (slash == std::string_view::npos) return false;
+    path.remove_prefix(slash + 1);
+  }
+}
 
 Result<std::vector<WeightSet>> find_weight_sets(const Snapshot& snapshot) {
   std::vector<WeightSet> sets;
-  std::set<std::string> taken;
+  HUBREV_TRY(std::set<std::string> taken, named_by_bin_indexes(snapshot));
   for (const Entry& entry : snapshot.entries) {
     if (!entry.path.ends_with(kSafetensorsIndexSuffix)) continue;
     HUBREV_TRY(WeightSet set, indexed_set(snapshot, entry));

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "plugin/base/result.h"
@@ -20,8 +21,12 @@ struct WeightSet {
   std::optional<ShardIndex> index;  // none: a single file
 };
 
-// Every set, those with an index first. kInvalidInput when an index is wrong, names a file that is
-// not there, or shares one with another index.
+// Whether a trainer saves the file beside the weights to go on from, under their suffixes or not.
+bool is_resume_state(std::string_view path);
+
+// Every set, those with an index first; a single file that an index of .bin files names is none,
+// since it is loaded through that. kInvalidInput when an index (of .bin files, too) is wrong, names
+// a file that is not there, or one of safetensors files shares a file with another.
 Result<std::vector<WeightSet>> find_weight_sets(const Snapshot& snapshot);
 
 // The entries that the index at `entry` names, sorted, each once. kInvalidInput when one is not

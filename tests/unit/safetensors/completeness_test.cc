@@ -117,6 +117,7 @@ TEST(CheckWeights, NamesWhatIsIncomplete) {
       {index.c_str(), make_index({{"a", kFirst}, {"b", kFirst}, {"c", "config.json"}}),
        "config.json, a shard by its index, is no safetensors file"},
       {"other.safetensors.index.json", make_index({{"c", kSecond}}), "is named by two indexes"},
+      {"x.bin.index.json", make_index({{"c", kSecond}}), "is named by two indexes"},
       {"sub/model.safetensors.index.json", make_index({{"c", kSecond}}),
        "shard sub/model-00002-of-00002.safetensors named by sub/model.safetensors.index.json is"},
       {"unrelated.safetensors", "not safetensors at all", "unrelated.safetensors: the header"},

@@ -148,6 +148,30 @@ TEST(VirtualShards, SplitsOnlyWhatIsLoadedThroughAnIndex) {
   }
 }
 
+TEST(VirtualShards, LeavesAloneWhatAnIndexOfBinFilesNames) {
+  const Files files = {{"model.safetensors", make_file({{"a", 700}, {"b", 700}})},
+                       {"pytorch_model.bin.index.json", make_index({{"a", "model.safetensors"}})}};
+  const ShardedSnapshot sharded = shard(files, 1024);
+  EXPECT_EQ(contents_of(sharded.snapshot), files);
+  EXPECT_TRUE(check_weights(sharded.snapshot).ok());
+  EXPECT_THAT(sharded.warnings, ElementsAre(HasSubstr("model.safetensors is above")));
+}
+
+TEST(VirtualShards, LeavesResumeStateAlone) {
+  const std::string weights = make_file({{"a", 700}, {"b", 700}});
+  const Files cases[] = {
+      {{"weights.safetensors", weights},
+       {"optimizer.safetensors.index.json",
+        make_index({{"a", "weights.safetensors"}, {"b", "weights.safetensors"}})}},
+      {{"optimizer_0/model.safetensors", weights}, {"adapter_model.bin", "x"}},
+  };
+  for (const Files& files : cases) {
+    const ShardedSnapshot sharded = shard(files, 1024);
+    EXPECT_EQ(contents_of(sharded.snapshot), files);
+    EXPECT_TRUE(check_weights(sharded.snapshot).ok());
+  }
+}
+
 TEST(VirtualShards, TreatsEachFolderOnItsOwn) {
   const std::string large = make_file({{"a", 700}, {"b", 700}});
   const Files files = {{"model.safetensors", large},
