@@ -138,14 +138,6 @@ PYBIND11_MODULE(_core, module) {
         unwrap(check_settings(parse_object(settings), origin));
       },
       py::arg("settings"), py::arg("origin"));
-  module.def(
-      "render_revision",
-      [](const std::string& settings, std::int64_t step, std::optional<double> epoch,
-         const std::string& run) {
-        const Settings parsed = settings_from(settings);
-        return unwrap(render_revision(parsed, {parsed.revision, step, epoch, run}));
-      },
-      py::arg("settings"), py::arg("step"), py::arg("epoch") = py::none(), py::arg("run") = "");
   module.def("doctor", &run_doctor, py::arg("settings"), py::arg("token"), py::arg("token_origin"),
              py::arg("output_dir"));
   module.def("library_versions", &library_versions);

@@ -47,6 +47,7 @@ json revision_to_json(const RevisionInfo& info) {
           {"time", info.unix_seconds},
           {"step", facts.step ? json(*facts.step) : json()},
           {"epoch", facts.epoch ? json(*facts.epoch) : json()},
+          {"tokens", facts.tokens ? json(*facts.tokens) : json()},
           {"metrics", facts.metrics},
           {"fixes", facts.fixes},
           {"content_digest", facts.content_digest},

@@ -57,9 +57,11 @@ Holder make_worker(const std::string& settings, const std::string& token,
 
 std::string submit(Worker& worker, const std::string& directory, const std::string& revision,
                    std::optional<std::int64_t> step, std::optional<double> epoch,
-                   const std::string& run, const std::map<std::string, double>& metrics,
+                   std::optional<std::int64_t> tokens, const std::string& run,
+                   const std::map<std::string, double>& metrics,
                    std::optional<std::int64_t> eos_token_id, const std::string& fingerprint) {
-  Submission submission{directory, revision, step, epoch, run, fingerprint, metrics, eos_token_id};
+  Submission submission{directory, revision,    step,    epoch,       tokens,
+                        run,       fingerprint, metrics, eos_token_id};
   const auto deadline = std::chrono::steady_clock::now() + worker.room_timeout();
   wait_interruptibly([&](milliseconds slice) {
     return worker.wait_for_room(slice) || std::chrono::steady_clock::now() >= deadline;
@@ -102,7 +104,8 @@ void define_worker(py::module_& module) {
       .def("preflight", [](Worker& w) { released([&] { w.preflight(); }); })
       .def("preflight_result", &preflight_result)
       .def("submit", &submit, py::arg("directory"), py::arg("revision") = "",
-           py::arg("step") = py::none(), py::arg("epoch") = py::none(), py::arg("run") = "",
+           py::arg("step") = py::none(), py::arg("epoch") = py::none(),
+           py::arg("tokens") = py::none(), py::arg("run") = "",
            py::arg("metrics") = std::map<std::string, double>(),
            py::arg("eos_token_id") = py::none(), py::arg("fingerprint") = "")
       .def("take_up_new", [](Worker& w) { return released([&] { return w.take_up_new(); }); })

@@ -27,6 +27,7 @@ struct FixContext {
   std::string clone_url;                     // git's, where from_pretrained() cannot load from it
   std::optional<std::int64_t> step;
   std::optional<double> epoch;
+  std::optional<std::int64_t> tokens;
   std::map<std::string, double> metrics;  // of this step
   std::vector<std::string> tags;
   std::vector<std::string> datasets;

@@ -27,6 +27,7 @@ std::string table(const FixContext& context) {
   };
   if (context.step) row("step", std::to_string(*context.step));
   if (context.epoch && std::isfinite(*context.epoch)) row("epoch", float_text(*context.epoch));
+  if (context.tokens) row("input tokens seen", std::to_string(*context.tokens));
   for (const auto& [name, value] : context.metrics) {
     if (std::isfinite(value)) row(name, float_text(value));
   }

@@ -8,8 +8,8 @@
 
 namespace hubrev {
 
-// Markdown, lines ending in "\n": a table of step, epoch and metrics, and Python that loads exactly
-// this revision. Deterministic.
+// Markdown, lines ending in "\n": a table of step, epoch, tokens and metrics, and Python that
+// loads exactly this revision. Deterministic.
 std::string revision_section(const FixContext& context, const ModelFacts& facts);
 
 }  // namespace hubrev

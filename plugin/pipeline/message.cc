@@ -13,6 +13,7 @@ namespace {
 constexpr std::string_view kRevision = "Hub-Revision";
 constexpr std::string_view kStep = "Step";
 constexpr std::string_view kEpoch = "Epoch";
+constexpr std::string_view kTokens = "Tokens";
 constexpr std::string_view kMetric = "Metric";
 constexpr std::string_view kFix = "Fix";
 constexpr std::string_view kDigest = "Content-Digest";
@@ -51,6 +52,7 @@ void read_trailer(std::string_view key, std::string_view value, RevisionFacts& f
   if (key == kRevision) facts.revision = value;
   if (key == kStep) facts.step = parse_number<std::int64_t>(value);
   if (key == kEpoch) facts.epoch = parse_number<double>(value);
+  if (key == kTokens) facts.tokens = parse_number<std::int64_t>(value);
   if (key == kFix) facts.fixes.emplace_back(value);
   if (key == kDigest) facts.content_digest = value;
   if (key == kPromoted) facts.promoted = value;
@@ -71,6 +73,7 @@ std::string revision_message(const JobRecord& record, std::string_view content_d
   add_trailer(message, kRevision, record.revision);
   if (record.step) add_trailer(message, kStep, std::to_string(*record.step));
   if (record.epoch) add_trailer(message, kEpoch, number_text(*record.epoch));
+  if (record.tokens) add_trailer(message, kTokens, std::to_string(*record.tokens));
   for (const auto& [name, value] : record.metrics) {
     if (std::isfinite(value)) add_trailer(message, kMetric, name + "=" + number_text(value));
   }

@@ -19,6 +19,7 @@ struct RevisionFacts {
   std::string revision;  // the name it was published under
   std::optional<std::int64_t> step;
   std::optional<double> epoch;
+  std::optional<std::int64_t> tokens;
   std::map<std::string, double> metrics;
   std::vector<std::string> fixes;  // "eos: generation_config.json: ..."
   std::string content_digest;      // "sha256:<hex>", see content_digest()

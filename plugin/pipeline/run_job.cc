@@ -41,8 +41,9 @@ Status save(const JobRecord& record, const JobContext& context) {
   context.log->write(LogLevel::kWarning, record.revision + ": " + saved.error().message);
   if (is_final(record.state) && context.spool->free_snapshot(record.id).ok()) {
     saved = context.spool->save(record);
-    if (!saved.ok())
+    if (!saved.ok()) {
       context.log->write(LogLevel::kError, record.revision + ": " + saved.error().message);
+    }
   }
   return {};
 }
@@ -74,6 +75,7 @@ FixContext fix_context(const JobRecord& record, const Settings& settings, const 
   }
   fix.step = record.step;
   fix.epoch = record.epoch;
+  fix.tokens = record.tokens;
   fix.metrics = record.metrics;
   fix.tags = settings.tags;
   fix.datasets = settings.datasets;

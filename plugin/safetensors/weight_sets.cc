@@ -91,7 +91,9 @@ Result<std::vector<std::string>> shard_paths(const Snapshot& snapshot, const Ent
     if (find_entry(snapshot, path) == nullptr) {
       return make_error(ErrorKind::kInvalidInput, "incomplete: shard " +
                                                       shown_text(path, kLongestPath) +
-                                                      " named by " + entry.path + " is missing");
+                                                      " named by " + entry.path +
+                                                      " is missing, or left out by "
+                                                      "'ignore_patterns'");
     }
     paths.push_back(std::move(path));
   }

@@ -209,6 +209,7 @@ JobRecord parse(const json& j) {
   optional_from_json(j, "saved_ns", r.saved_ns);
   optional_from_json(j, "step", r.step);
   optional_from_json(j, "epoch", r.epoch);
+  optional_from_json(j, "tokens", r.tokens);
   optional_from_json(j, "eos_token_id", r.eos_token_id);
   for (const auto& [name, value] : j.at("metrics").items()) {
     // JSON has no NaN; a metric that was not a number is stored as null.
@@ -288,6 +289,7 @@ json summary_to_json(const JobRecord& r) {
   j["saved_ns"] = optional_to_json(r.saved_ns);
   j["step"] = optional_to_json(r.step);
   j["epoch"] = optional_to_json(r.epoch);
+  j["tokens"] = optional_to_json(r.tokens);
   j["metrics"] = r.metrics;
   j["eos_token_id"] = optional_to_json(r.eos_token_id);
   j["created_ms"] = r.created_ms;

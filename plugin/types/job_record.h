@@ -62,6 +62,7 @@ struct JobRecord {
       saved_ns;  // when it was saved, by which one save is told from another
   std::optional<std::int64_t> step;
   std::optional<double> epoch;
+  std::optional<std::int64_t> tokens;        // seen by then: the Trainer's num_input_tokens_seen
   std::map<std::string, double> metrics;     // of this step, e.g. eval_loss
   std::optional<std::int64_t> eos_token_id;  // the live tokenizer's, where there was one
   std::int64_t created_ms = 0;               // unix milliseconds; the commit's time

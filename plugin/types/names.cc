@@ -14,6 +14,11 @@ Error config_error(std::string message) {
   return make_error(ErrorKind::kConfig, std::move(message));
 }
 
+constexpr std::int64_t kMillion = 1'000'000;
+
+constexpr std::string_view kPlaceholders =
+    "{revision}, {step}, {step:09d}, {epoch}, {tokens}, {tokens_m}, {tokens_b}, {run}";
+
 // "{step}", "{step:d}" or "{step:09d}": Python's integer format, of which zero-padding is enough.
 Result<std::string> format_step(std::string_view format, std::int64_t step) {
   std::size_t width = 0;
@@ -49,25 +54,22 @@ Result<std::string> fill(std::string_view placeholder, const RevisionFields& fie
     if (name == "revision") return fields.prefix;
     if (name == "run") return fields.run;
     if (name == "epoch") return fields.epoch ? format_epoch(*fields.epoch) : std::string("0");
+    const std::int64_t tokens = fields.tokens.value_or(0);
+    if (name == "tokens") return std::to_string(tokens);
+    if (name == "tokens_m") return std::to_string(tokens / kMillion);
+    if (name == "tokens_b") return std::to_string(tokens / (1000 * kMillion));
   }
   return config_error("'revision_template': unknown placeholder {" + std::string(placeholder) +
-                      "}; known are {revision}, {step}, {step:09d}, {epoch}, {run}");
+                      "}; known are " + std::string(kPlaceholders));
 }
 
-}  // namespace
-
-Result<std::string> render_revision(const Settings& settings, const RevisionFields& fields) {
-  std::string_view rest = settings.revision_template;
-  if (rest.empty()) {
-    rest = settings.revision.empty() ? "step-{step:09d}" : "{revision}-step-{step:09d}";
-  } else if (rest.find("{step") == std::string_view::npos) {
+Result<std::string> fill_template(std::string_view rest, const RevisionFields& fields) {
+  if (rest.find("{step") == std::string_view::npos) {
     return config_error(
         "'revision_template' must contain {step}; otherwise every checkpoint would replace the "
         "one before it");
   }
   std::string name;
-  // Trials of a search count their steps from zero each; without the run they would collide.
-  if (!fields.run.empty() && rest.find("{run}") == std::string_view::npos) name = fields.run + "-";
   while (!rest.empty()) {
     const std::size_t open = rest.find('{');
     name += rest.substr(0, open);
@@ -79,6 +81,27 @@ Result<std::string> render_revision(const Settings& settings, const RevisionFiel
     HUBREV_TRY(const std::string text, fill(rest.substr(open + 1, close - open - 1), fields));
     name += text;
     rest.remove_prefix(close + 1);
+  }
+  return name;
+}
+
+}  // namespace
+
+Status check_revision_template(std::string_view revision_template) {
+  if (revision_template.empty()) return {};
+  const auto filled = fill_template(revision_template, {});
+  return filled.ok() ? Status() : filled.error();
+}
+
+Result<std::string> render_revision(const Settings& settings, const RevisionFields& fields) {
+  std::string_view how = settings.revision_template;
+  if (how.empty()) {
+    how = settings.revision.empty() ? "step-{step:09d}" : "{revision}-step-{step:09d}";
+  }
+  HUBREV_TRY(std::string name, fill_template(how, fields));
+  // Trials of a search count their steps from zero each; without the run they would collide.
+  if (!fields.run.empty() && how.find("{run}") == std::string_view::npos) {
+    name.insert(0, fields.run + "-");
   }
   HUBREV_CHECK(check_revision_name(name));
   return name;

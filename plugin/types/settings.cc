@@ -261,6 +261,9 @@ Status check_settings(const json& partial, std::string_view origin) {
     const auto rule = properties().find(key);
     if (rule == properties().end()) return unknown_key(key, properties(), where);
     HUBREV_CHECK(check_value(key, value, *rule, where));
+    if (key != "revision_template") continue;
+    const Status fills = check_revision_template(value.get_ref<const std::string&>());
+    if (!fills.ok()) return with_context(fills.error(), origin);
   }
   return {};
 }

@@ -93,11 +93,15 @@ struct RevisionFields {
   std::string prefix;  // Settings::revision
   std::int64_t step = 0;
   std::optional<double> epoch;
-  std::string run;  // the search trial's folder, "run-3"; "" outside a search
+  std::optional<std::int64_t> tokens;  // seen so far
+  std::string run;                     // the search trial's folder, "run-3"; "" outside a search
 };
-// The template with its placeholders filled: {revision}, {step}, {step:09d}, {epoch}, {run}.
-// kConfig when a placeholder is unknown or the outcome is no valid branch name.
+// A filled 'revision_template', or the default one. kConfig when a placeholder is unknown or the
+// outcome is no valid branch name.
 Result<std::string> render_revision(const Settings& settings, const RevisionFields& fields);
+
+// kConfig for what render_revision() refuses whatever the fields are; "" is the default template.
+Status check_revision_template(std::string_view revision_template);
 
 // Rules of git check-ref-format for a branch, and of the Hub (no leading "refs/").
 Status check_revision_name(std::string_view revision);

@@ -94,6 +94,7 @@ Status Engine::describe(const Submission& submission, JobRecord& record) const {
   record.saved_ns = saved_at(submission.directory);
   record.step = submission.step;
   record.epoch = submission.epoch;
+  record.tokens = submission.tokens;
   record.metrics = submission.metrics;
   record.eos_token_id = submission.eos_token_id;
   record.created_ms = system_clock().unix_ms();
@@ -105,7 +106,7 @@ Status Engine::describe(const Submission& submission, JobRecord& record) const {
                       record.directory + ": no revision name and no step to make one from");
   }
   const RevisionFields fields{settings_.revision, *submission.step, submission.epoch,
-                              submission.run};
+                              submission.tokens, submission.run};
   HUBREV_TRY(record.revision, render_revision(settings_, fields));
   const auto other = jobs_.step_of(JobTable::branch_key(record));
   if (other && *other != *submission.step) {

@@ -51,7 +51,8 @@ struct Submission {
   std::string revision;   // "" to name it by the template
   std::optional<std::int64_t> step;
   std::optional<double> epoch;
-  std::string run;  // of a hyperparameter search, "" otherwise
+  std::optional<std::int64_t> tokens;  // seen so far
+  std::string run;                     // of a hyperparameter search, "" otherwise
   // Of the folder when it was found complete, by who does not see its trainer; "" otherwise.
   std::string fingerprint;
   std::map<std::string, double> metrics;

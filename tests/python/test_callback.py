@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_revisions import HubRevisionCallback
+from hub_revisions import HubRevisionCallback, RevisionPusher, list_revisions
 from hub_revisions.local_hub import LocalHub
+from own_log import own_messages
 from tiny_training import (
     branches,
     card_metadata,
@@ -170,6 +172,43 @@ def test_a_tokenizer_in_the_trainer_and_a_prefix_from_the_arguments(
     assert not (got / "README.md").exists()
     eos = json.loads((got / "generation_config.json").read_text())["eos_token_id"]
     assert 2 in (eos if isinstance(eos, list) else [eos])
+
+
+TOKENS_TEMPLATE = "step{step}-tokens{tokens}"
+
+
+def test_revisions_named_by_tokens(
+    hub: LocalHub, where: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    callback = HubRevisionCallback(**where, revision_template=TOKENS_TEMPLATE)
+    make_trainer(tmp_path, callback, include_num_input_tokens_seen=True).train()
+    assert [(r.revision, r.tokens) for r in callback.records()] == [
+        ("step1-tokens10", 10),
+        ("step2-tokens20", 20),
+    ]
+    listed = list_revisions(where["repo_id"], endpoint=hub.endpoint, token=hub.token)
+    tokens = {r.revision: r.tokens for r in listed if r.managed}
+    assert tokens == {"step1-tokens10": 10, "step2-tokens20": 20}
+    got = download(hub, where["repo_id"], "step2-tokens20", tmp_path / "got")
+    assert "| input tokens seen | 20 |" in (got / "README.md").read_text()
+    assert not own_messages(caplog, logging.WARNING)
+
+    # Another process knows it from the checkpoint alone.
+    with RevisionPusher(tmp_path / "by-hand", **where, revision_template="x" + TOKENS_TEMPLATE) as p:
+        job = p.submit(tmp_path / "checkpoint-2")
+        record = p.record(job)
+    assert record is not None
+    assert (record.revision, record.tokens) == ("xstep2-tokens20", 20)
+
+
+def test_tokens_that_nobody_counts_are_told_before_the_first_save(
+    where: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    callback = HubRevisionCallback(**where, revision_template=TOKENS_TEMPLATE)
+    make_trainer(tmp_path, callback, max_steps=1).train()
+    assert [(r.revision, r.tokens) for r in callback.records()] == [("step1-tokens0", None)]
+    (told,) = own_messages(caplog, logging.WARNING)
+    assert "include_num_input_tokens_seen=True" in told
 
 
 def test_data_loader_workers_leave_the_worker_alone(where: dict[str, Any], tmp_path: Path) -> None:

@@ -26,7 +26,6 @@ def broken(hub: LocalHub, how: str) -> dict[str, Any]:
         "read-only token": {"token": hub.read_token},
         "unreachable": {"endpoint": UNREACHABLE, "max_retries": 0},
         "repository name": {"repo_id": "not/a/name"},
-        "template": {"revision_template": "{step}-{nothing}"},
         "spool": {"spool_dir": "/proc/nowhere"},
     }[how]
 
@@ -39,7 +38,6 @@ def broken(hub: LocalHub, how: str) -> dict[str, Any]:
         ("read-only token", "read"),
         ("unreachable", UNREACHABLE.removeprefix("http://")),
         ("repository name", "not/a/name"),
-        ("template", "nothing"),
         ("spool", "/proc/nowhere"),
     ],
 )
@@ -69,7 +67,7 @@ def test_training_goes_on(
         assert "failed" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("how", ["wrong token", "template", "spool"])
+@pytest.mark.parametrize("how", ["wrong token", "repository name", "spool"])
 def test_training_stops_if_asked_to(
     hub: LocalHub, where: dict[str, Any], tmp_path: Path, how: str
 ) -> None:
@@ -84,6 +82,8 @@ def test_a_wrong_keyword_is_told_before_training() -> None:
         HubRevisionCallback(max_retry=3)
     with pytest.raises(ConfigError, match="'max_retry'"):
         HubRevisionCallback({"max_retry": 3})
+    with pytest.raises(ConfigError, match=r"'revision_template'.*{nothing}.*known are"):
+        HubRevisionCallback(revision_template="{step}-{nothing}")
 
 
 def test_checkpoints_are_handed_over_once_another_process_leaves_the_spool(

@@ -37,6 +37,7 @@ def record(job: str, state: str = "done", error: str = "", **metrics: float) -> 
         directory="/out/checkpoint-1",
         step=1,
         epoch=None,
+        tokens=None,
         metrics=metrics,
         eos_token_id=None,
         created_ms=0,

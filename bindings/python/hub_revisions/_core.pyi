@@ -33,16 +33,13 @@ def default_settings() -> str:
 def check_settings(settings: str, origin: str) -> None:
     """Raise ConfigError naming `origin`, the key and the remedy if the JSON object is not valid."""
 
-def render_revision(settings: str, step: int, epoch: float | None = None, run: str = "") -> str:
-    """The revision's name by the settings' template; ConfigError if it is not valid."""
-
 def read_repository(settings: str, token: str) -> str:
     """JSON object of what the repository holds, read from its branches and tags; no weights.
 
     Keys: repo_id (full), revisions (array), tags (object: commit by name), records (object: text by
     path, of the branch 'evaluations'), records_commit ("" without that branch). Of a revision:
     revision (the branch), commit, published_as ("" if it is not one of ours), title, time (unix
-    seconds), step, epoch, metrics (object), fixes (array of text), content_digest, promoted (the
+    seconds), step, epoch, tokens, metrics (object), fixes (array of text), content_digest, promoted (the
     revision that this branch was made equal to, or ""), parents (array of commits), files (array of
     {path, size, oid}; oid is "" for what is no LFS object).
     """
@@ -207,6 +204,7 @@ class Worker:
         revision: str = "",
         step: int | None = None,
         epoch: float | None = None,
+        tokens: int | None = None,
         run: str = "",
         metrics: dict[str, float] = ...,
         eos_token_id: int | None = None,

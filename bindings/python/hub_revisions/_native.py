@@ -79,6 +79,7 @@ class JobRecord:
     how long the push took; `created_ms` and `updated_ms` are unix milliseconds; `bytes_present` are
     bytes that the server had already. `repo_id` is the full name, once the server was asked;
     `settings` are the effective ones when it was submitted, and empty in a worker's `status`;
+    `tokens` are the input tokens seen by then, where the trainer counts them;
     `saved_ns` is when the checkpoint was saved, by which one save of a folder is told from another.
     """
 
@@ -87,6 +88,7 @@ class JobRecord:
     directory: str
     step: int | None
     epoch: float | None
+    tokens: int | None
     metrics: Mapping[str, float]
     eos_token_id: int | None
     created_ms: int
@@ -136,7 +138,7 @@ class Revision:
     """One branch of a repository, read from the repository itself.
 
     `published_as` is the name that hub-revisions published its commit under, empty for a commit of
-    somebody else; only with one can step, epoch and metrics be known. `time` is the commit's, in
+    somebody else; only with one can step, epoch, tokens and metrics be known. `time` is the commit's, in
     unix seconds. `promoted` is the revision that this branch was made equal to, if it was.
     `content_digest` is 'sha256:...' over the digests of its files.
     """
@@ -148,6 +150,7 @@ class Revision:
     time: int
     step: int | None
     epoch: float | None
+    tokens: int | None
     metrics: Mapping[str, float]
     fixes: tuple[str, ...]
     content_digest: str
@@ -343,6 +346,7 @@ def _job(item: Mapping[str, Any]) -> JobRecord:
         directory=item["directory"],
         step=item["step"],
         epoch=item["epoch"],
+        tokens=item["tokens"],
         metrics=_metrics(item["metrics"]),
         eos_token_id=item["eos_token_id"],
         created_ms=item["created_ms"],
@@ -389,6 +393,7 @@ def _revision(item: Mapping[str, Any]) -> Revision:
         time=item["time"],
         step=item["step"],
         epoch=item["epoch"],
+        tokens=item["tokens"],
         metrics=_metrics(item["metrics"]),
         fixes=tuple(item["fixes"]),
         content_digest=item["content_digest"],

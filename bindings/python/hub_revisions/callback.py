@@ -28,6 +28,7 @@ from .checkpoint import (
     metrics_at,
     numbers_of,
     step_of,
+    tokens_of,
 )
 from .drain import finish
 from .outcomes import OnOutcome
@@ -278,6 +279,12 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         )
         self._pusher = pusher
         self._watch.start(pusher)
+        counts = getattr(args, "include_num_input_tokens_seen", "no")
+        if "{tokens" in pusher.settings["revision_template"] and counts in ("no", False):
+            logger.warning(
+                "'revision_template' names {tokens}, which the Trainer does not count, so that it "
+                "will be 0; set include_num_input_tokens_seen=True"
+            )
         missed, self._missed = self._missed, []
         for submission in missed:
             try:
@@ -292,7 +299,14 @@ class HubRevisionCallback(TrainerCallback):  # type: ignore[misc]
         metrics = metrics_at(state.log_history, step)
         if self._metrics[0] == step:
             metrics |= self._metrics[1]
-        return self._described(checkpoint, kwargs, step=step, epoch=state.epoch, metrics=metrics)
+        return self._described(
+            checkpoint,
+            kwargs,
+            step=step,
+            epoch=state.epoch,
+            tokens=tokens_of(state.num_input_tokens_seen),
+            metrics=metrics,
+        )
 
     def _described(
         self, checkpoint: Checkpoint, kwargs: dict[str, Any], **facts: Any

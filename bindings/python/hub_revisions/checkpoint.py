@@ -38,6 +38,7 @@ class TrainerState:
 
     step: int | None
     epoch: float | None
+    tokens: int | None  # input tokens seen so far
     metrics: Mapping[str, float]
 
 
@@ -106,7 +107,7 @@ def _entries_at(log_history: Sequence[Mapping[str, Any]], step: int) -> Iterable
 
 
 def read_trainer_state(directory: Path) -> TrainerState:
-    """Step, epoch and metrics from a checkpoint's `trainer_state.json`; unknown without one."""
+    """Step, epoch, tokens and metrics from a checkpoint's `trainer_state.json`; unknown without one."""
     try:
         state = json.loads(_read_own(directory, "trainer_state.json"))
         step = int(state["global_step"])
@@ -114,11 +115,17 @@ def read_trainer_state(directory: Path) -> TrainerState:
         return TrainerState(
             step,
             float(epoch) if epoch is not None else None,
+            tokens_of(state.get("num_input_tokens_seen")),
             metrics_at(state.get("log_history") or [], step),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # Not a Trainer's checkpoint, or a damaged state: the revision is good without it.
-        return TrainerState(None, None, {})
+        return TrainerState(None, None, None, {})
+
+
+def tokens_of(num_input_tokens_seen: int | None) -> int | None:
+    """The Trainer's count of input tokens, which is 0 where it does not count them."""
+    return int(num_input_tokens_seen) if num_input_tokens_seen else None
 
 
 def _read_own(directory: Path, name: str) -> bytes:

@@ -15,7 +15,7 @@ from ._core import HubRevisionError
 from ._native import JobRecord, failure
 from .address import page_url
 from .callback import HubRevisionCallback
-from .checkpoint import eos_token_id_of, metrics_at
+from .checkpoint import eos_token_id_of, metrics_at, tokens_of
 from .drain import finish
 from .pusher import RevisionPusher
 from .selection.best import promote
@@ -197,12 +197,16 @@ def _publish(pusher: RevisionPusher, trainer: Any, directory: Path, revision: st
     step = state.global_step
     if trainer.args.load_best_model_at_end and state.best_global_step:
         step = state.best_global_step  # what the Trainer has put back into the model
-    epochs = (entry.get("epoch") for entry in state.log_history if entry.get("step") == step)
+    logged = next((entry for entry in state.log_history if entry.get("step") == step), {})
+    tokens = logged.get("num_input_tokens_seen")
+    if step == state.global_step:
+        tokens = state.num_input_tokens_seen
     job = pusher.submit(
         directory,
         revision,
         step=step,
-        epoch=next(epochs, state.epoch),
+        epoch=logged.get("epoch", state.epoch),
+        tokens=tokens_of(tokens),
         metrics=metrics_at(state.log_history, step),
         eos_token_id=eos_token_id_of(trainer.processing_class),
     )

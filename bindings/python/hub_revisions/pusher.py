@@ -158,6 +158,7 @@ class RevisionPusher:
         *,
         step: int | None = None,
         epoch: float | None = None,
+        tokens: int | None = None,
         run: str = "",
         metrics: Mapping[str, Any] | None = None,
         eos_token_id: int | None = None,
@@ -166,7 +167,8 @@ class RevisionPusher:
         """Freeze a checkpoint and queue it; the job's id. Takes milliseconds, and no network.
 
         The folder may be deleted or changed by renaming afterwards. `revision` overrides the
-        template. Step, epoch and metrics not given are read from the folder's `trainer_state.json`;
+        template. Step, epoch, tokens (input tokens seen so far) and metrics are read from the
+        folder's `trainer_state.json` if step, epoch or metrics are not given;
         `eos_token_id` not given is read from its tokenizer. Raises `InvalidCheckpointError` for a
         folder that is missing, empty or unreadable, `ConfigError` for an invalid revision. With a
         `fingerprint` of the folder (see `_core`), an error of kind conflict if something has
@@ -177,6 +179,7 @@ class RevisionPusher:
             state = read_trainer_state(Path(directory))
             step = state.step if step is None else step
             epoch = state.epoch if epoch is None else epoch
+            tokens = state.tokens if tokens is None else tokens
             metrics = state.metrics if metrics is None else metrics
         if revision is None and step is None:
             raise config_error(
@@ -188,6 +191,7 @@ class RevisionPusher:
             revision or "",
             step,
             epoch,
+            tokens,
             run,
             numbers_of(metrics),
             eos_token_id,

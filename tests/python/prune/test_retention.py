@@ -22,6 +22,7 @@ def revision(name: str, step: int | None, **changes: Any) -> Revision:
         "time": step or 0,
         "step": step,
         "epoch": None,
+        "tokens": None,
         "metrics": {},
         "fixes": (),
         "content_digest": "",

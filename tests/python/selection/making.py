@@ -32,6 +32,7 @@ def revision(name: str, step: int | None = None, **changes: Any) -> Revision:
         "time": 0,
         "step": step,
         "epoch": None,
+        "tokens": None,
         "metrics": {},
         "fixes": (),
         "content_digest": "",

@@ -25,6 +25,7 @@ FixContext context() {
   value.page = "https://huggingface.co/org/tiny-sft/tree/step-000000500";
   value.step = 500;
   value.epoch = 1.25;
+  value.tokens = 1'048'576;
   value.metrics = {{"eval_loss", 0.5}, {"eval_runtime", 3.0}};
   return value;
 }
@@ -65,6 +66,7 @@ A checkpoint published during training.
 |---|---|
 | step | 500 |
 | epoch | 1.25 |
+| input tokens seen | 1048576 |
 | eval_loss | 0.5 |
 | eval_runtime | 3.0 |
 

@@ -14,6 +14,7 @@ JobRecord sample() {
   record.revision = "step-000000040";
   record.step = 40;
   record.epoch = 1.25;
+  record.tokens = 2'460'000'000'000;
   record.metrics = {{"eval_loss", 0.1}, {"eval_a=b", -3e-5}, {"eval_nan", std::nan("")}};
   record.fixes = {{"eos", FixOutcome::kApplied, "generation_config.json: 0 -> [2, 0]", {}},
                   {"use_cache", FixOutcome::kUnchanged, "no use_cache: false found", {}}};
@@ -25,6 +26,7 @@ TEST(Message, ReadsBackWhatItWrote) {
   EXPECT_EQ(facts.revision, "step-000000040");
   EXPECT_EQ(facts.step, 40);
   EXPECT_EQ(facts.epoch, 1.25);
+  EXPECT_EQ(facts.tokens, 2'460'000'000'000);
   const std::map<std::string, double> metrics = {{"eval_loss", 0.1}, {"eval_a=b", -3e-5}};
   EXPECT_EQ(facts.metrics, metrics) << "NaN is left out, names may hold '='";
   EXPECT_EQ(facts.fixes, std::vector<std::string>{"eos: generation_config.json: 0 -> [2, 0]"});

@@ -20,6 +20,7 @@ JobRecord full_record() {
   r.saved_ns = 1'769'860'799'000'000'001;
   r.step = 500;
   r.epoch = 1.5;
+  r.tokens = 1'048'576;
   r.metrics = {{"eval_loss", 0.1}, {"eval_accuracy", 0.875}};
   r.eos_token_id = 151'645;
   r.created_ms = 1'769'860'800'123;
@@ -77,6 +78,7 @@ TEST(JobRecord, RoundTrips) {
   EXPECT_EQ(read.metrics, record.metrics);
   EXPECT_EQ(read.step, record.step);
   EXPECT_EQ(read.epoch, record.epoch);
+  EXPECT_EQ(read.tokens, record.tokens);
   EXPECT_EQ(read.eos_token_id, record.eos_token_id);
   EXPECT_EQ(read.error->kind, ErrorKind::kRateLimited);
   EXPECT_EQ(read.fixes[0].outcome, FixOutcome::kApplied);
@@ -120,8 +122,8 @@ TEST(JobRecord, WithoutAnyOneKeyItIsCorruptOrKeepsTheDefault) {
     json cut = whole;
     cut.erase(key);
     const auto read = job_record_from_json(cut.dump());
-    if (key == "step" || key == "epoch" || key == "eos_token_id" || key == "skipped_folder" ||
-        key == "suffix" || key == "from_spool" || key == "saved_ns") {
+    if (key == "step" || key == "epoch" || key == "tokens" || key == "eos_token_id" ||
+        key == "skipped_folder" || key == "suffix" || key == "from_spool" || key == "saved_ns") {
       EXPECT_TRUE(read.ok()) << key;
     } else {
       ASSERT_FALSE(read.ok()) << key;

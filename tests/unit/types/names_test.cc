@@ -14,22 +14,26 @@ TEST(RenderRevision, FillsTheTemplate) {
     const char* expected;
   };
   const Row rows[] = {
-      {"", {"", 500, {}, ""}, "step-000000500"},
-      {"", {"main-run", 500, {}, ""}, "main-run-step-000000500"},
-      {"", {"team/run", 7, {}, ""}, "team/run-step-000000007"},
-      {"", {"", 500, {}, "run-3"}, "run-3-step-000000500"},
-      {"", {"p", 500, {}, "run-3"}, "run-3-p-step-000000500"},
-      {"", {"", 12'345'678'901, {}, ""}, "step-12345678901"},
-      {"s{step}", {"", 0, {}, ""}, "s0"},
-      {"{step:d}", {"", 42, {}, ""}, "42"},
-      {"{step:04d}", {"", 42, {}, ""}, "0042"},
-      {"{step:020d}", {"", 42, {}, ""}, "00000000000000000042"},
-      {"{revision}/{step}", {"p", 42, {}, ""}, "p/42"},
-      {"e{epoch}-{step}", {"", 42, 1.5, ""}, "e1.5-42"},
-      {"e{epoch}-{step}", {"", 42, 2.0, ""}, "e2-42"},
-      {"e{epoch}-{step}", {"", 42, {}, ""}, "e0-42"},
-      {"{run}/{step}", {"", 42, {}, "run-3"}, "run-3/42"},
-      {"x{run}{step}{step}", {"", 4, {}, ""}, "x44"},
+      {"", {"", 500, {}, {}, ""}, "step-000000500"},
+      {"", {"main-run", 500, {}, {}, ""}, "main-run-step-000000500"},
+      {"", {"team/run", 7, {}, {}, ""}, "team/run-step-000000007"},
+      {"", {"", 500, {}, {}, "run-3"}, "run-3-step-000000500"},
+      {"", {"p", 500, {}, {}, "run-3"}, "run-3-p-step-000000500"},
+      {"", {"", 12'345'678'901, {}, {}, ""}, "step-12345678901"},
+      {"s{step}", {"", 0, {}, {}, ""}, "s0"},
+      {"{step:d}", {"", 42, {}, {}, ""}, "42"},
+      {"{step:04d}", {"", 42, {}, {}, ""}, "0042"},
+      {"{step:020d}", {"", 42, {}, {}, ""}, "00000000000000000042"},
+      {"{revision}/{step}", {"p", 42, {}, {}, ""}, "p/42"},
+      {"e{epoch}-{step}", {"", 42, 1.5, {}, ""}, "e1.5-42"},
+      {"e{epoch}-{step}", {"", 42, 2.0, {}, ""}, "e2-42"},
+      {"e{epoch}-{step}", {"", 42, {}, {}, ""}, "e0-42"},
+      {"{run}/{step}", {"", 42, {}, {}, "run-3"}, "run-3/42"},
+      {"x{run}{step}{step}", {"", 4, {}, {}, ""}, "x44"},
+      {"s{step}-t{tokens}", {"", 5, {}, 1'234'567, ""}, "s5-t1234567"},
+      {"s{step}-t{tokens_m}M", {"", 5, {}, 1'999'999, ""}, "s5-t1M"},
+      {"s{step}-t{tokens_b}B", {"", 5, {}, 2'460'000'000'000, ""}, "s5-t2460B"},
+      {"s{step}-t{tokens_b}B", {"", 5, {}, {}, ""}, "s5-t0B"},
   };
   for (const Row& row : rows) {
     Settings settings;
@@ -59,6 +63,7 @@ TEST(RenderRevision, RefusesTemplatesThatCannotWork) {
       {"{step:-1d}", "{step:-1d}"},
       {"{step", "'{' without '}'"},
       {"{step}{epoch:3}", "{epoch:3}"},
+      {"{step}{tokens:03d}", "{tokens:03d}"},
       {"{step} x", "not valid"},
       {"../{step}", "not valid"},
       {"refs/{step}", "not valid"},
@@ -66,7 +71,7 @@ TEST(RenderRevision, RefusesTemplatesThatCannotWork) {
   for (const Row& row : rows) {
     Settings settings;
     settings.revision_template = row.revision_template;
-    const auto name = render_revision(settings, {"", 5, 1.0, ""});
+    const auto name = render_revision(settings, {"", 5, 1.0, 5, ""});
     ASSERT_FALSE(name.ok()) << row.revision_template << " gave " << name.value();
     EXPECT_EQ(name.error().kind, ErrorKind::kConfig);
     EXPECT_THAT(name.error().message, HasSubstr(row.says)) << row.revision_template;

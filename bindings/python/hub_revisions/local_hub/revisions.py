@@ -19,7 +19,7 @@ from .names import RepoId
 from .repos import Repository
 
 _HEADS = "refs/heads/"
-_STEP = re.compile(r"-?[0-9]{1,18}")
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
 _FIELDS = (
     "%(objectname)", "%(parent)", "%(refname:strip=2)", "%(committerdate:unix)", "%(contents)",
 )  # fmt: skip
@@ -85,11 +85,12 @@ def _parse_message(message: str) -> dict[str, Any]:
         name, equals, number = value.rpartition("=")
         if key == "Metric" and equals and (parsed := _number(number)) is not None:
             metrics[name] = parsed
-    step = last.get("Step", "")
+    step, tokens = last.get("Step", ""), last.get("Tokens", "")
     return {
         "published_as": last.get("Hub-Revision", ""),
-        "step": int(step) if _STEP.fullmatch(step) else None,
+        "step": int(step) if _INTEGER.fullmatch(step) else None,
         "epoch": _number(last.get("Epoch", "")),
+        "tokens": int(tokens) if _INTEGER.fullmatch(tokens) else None,
         "metrics": metrics,
         "fixes": tuple(value for key, value in trailers if key == "Fix"),
         "content_digest": last.get("Content-Digest", ""),
