@@ -194,7 +194,9 @@ def test_revisions_named_by_tokens(
     assert not own_messages(caplog, logging.WARNING)
 
     # Another process knows it from the checkpoint alone.
-    with RevisionPusher(tmp_path / "by-hand", **where, revision_template="x" + TOKENS_TEMPLATE) as p:
+    with RevisionPusher(
+        tmp_path / "by-hand", **where, revision_template="x" + TOKENS_TEMPLATE
+    ) as p:
         job = p.submit(tmp_path / "checkpoint-2")
         record = p.record(job)
     assert record is not None

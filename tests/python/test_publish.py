@@ -111,9 +111,12 @@ def test_the_final_model_is_published_with_the_callbacks_settings(
         max_steps=2,
         processing_class=make_tokenizer(),
         load_best_model_at_end=True,
+        greater_is_better=True,  # so that the best one is not the last one
+        include_num_input_tokens_seen=True,
         save_total_limit=2,
     )
     trainer.train()
+    assert trainer.state.best_global_step == 1
     result = save_and_publish(trainer, tags="zoo", push=True)
     assert result is not None
     assert (result.revision, result.error) == ("main", "")
@@ -127,7 +130,7 @@ def test_the_final_model_is_published_with_the_callbacks_settings(
         tmp_path / "out" / "model.safetensors"
     ).read_bytes()
     (record,) = [r for r in callback_records(tmp_path / "out") if r["revision"] == "final"]
-    assert record["step"] == trainer.state.best_global_step
+    assert (record["step"], record["tokens"]) == (1, 10)
     main = {r.revision: r for r in list_revisions(**where)}["main"]
     assert (main.commit, main.promoted) == (result.commit, "final")
     assert result.url == f"{hub.endpoint}/{repo_id}/tree/main"

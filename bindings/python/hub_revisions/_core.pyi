@@ -39,9 +39,9 @@ def read_repository(settings: str, token: str) -> str:
     Keys: repo_id (full), revisions (array), tags (object: commit by name), records (object: text by
     path, of the branch 'evaluations'), records_commit ("" without that branch). Of a revision:
     revision (the branch), commit, published_as ("" if it is not one of ours), title, time (unix
-    seconds), step, epoch, tokens, metrics (object), fixes (array of text), content_digest, promoted (the
-    revision that this branch was made equal to, or ""), parents (array of commits), files (array of
-    {path, size, oid}; oid is "" for what is no LFS object).
+    seconds), step, epoch, tokens, metrics (object), fixes (array of text), content_digest, promoted
+    (the revision that this branch was made equal to, or ""), parents (array of commits), files
+    (array of {path, size, oid}; oid is "" for what is no LFS object).
     """
 
 def read_files(settings: str, token: str, revision: str, paths: list[str]) -> dict[str, bytes]:

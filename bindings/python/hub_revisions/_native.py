@@ -79,8 +79,8 @@ class JobRecord:
     how long the push took; `created_ms` and `updated_ms` are unix milliseconds; `bytes_present` are
     bytes that the server had already. `repo_id` is the full name, once the server was asked;
     `settings` are the effective ones when it was submitted, and empty in a worker's `status`;
-    `tokens` are the input tokens seen by then, where the trainer counts them;
-    `saved_ns` is when the checkpoint was saved, by which one save of a folder is told from another.
+    `tokens` are the input tokens seen by then, where the trainer counts them; `saved_ns` is
+    when the checkpoint was saved, by which one save of a folder is told from another.
     """
 
     id: str
@@ -138,9 +138,9 @@ class Revision:
     """One branch of a repository, read from the repository itself.
 
     `published_as` is the name that hub-revisions published its commit under, empty for a commit of
-    somebody else; only with one can step, epoch, tokens and metrics be known. `time` is the commit's, in
-    unix seconds. `promoted` is the revision that this branch was made equal to, if it was.
-    `content_digest` is 'sha256:...' over the digests of its files.
+    somebody else; only with one can step, epoch, tokens and metrics be known. `time` is the
+    commit's, in unix seconds. `promoted` is the revision that this branch was made equal to, if it
+    was. `content_digest` is 'sha256:...' over the digests of its files.
     """
 
     revision: str

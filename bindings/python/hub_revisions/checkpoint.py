@@ -107,7 +107,7 @@ def _entries_at(log_history: Sequence[Mapping[str, Any]], step: int) -> Iterable
 
 
 def read_trainer_state(directory: Path) -> TrainerState:
-    """Step, epoch, tokens and metrics from a checkpoint's `trainer_state.json`; unknown without one."""
+    """What a checkpoint's `trainer_state.json` says; without one nothing is known."""
     try:
         state = json.loads(_read_own(directory, "trainer_state.json"))
         step = int(state["global_step"])

@@ -67,7 +67,8 @@ def job(name: str, created: float, **changes: Any) -> JobRecord:
     start = 1_767_225_600_000 + int(created * 1000)
     values: dict[str, Any] = {
         "id": name, "revision": name, "directory": "/out", "step": None, "epoch": None,
-        "tokens": None, "metrics": {}, "eos_token_id": None, "created_ms": start, "updated_ms": start + 3000,
+        "tokens": None, "metrics": {}, "eos_token_id": None,
+        "created_ms": start, "updated_ms": start + 3000,
         "state": "done", "repo_id": REPO, "error": None, "fixes": (), "warnings": (),
         "excluded": (), "commit": commit_of(name), "freeze_ms": 1.5, "push_seconds": 2.0,
         "bytes_total": 1000, "bytes_sent": 1000, "bytes_present": 0, "attempts": 1,
