@@ -197,7 +197,8 @@ def _publish(pusher: RevisionPusher, trainer: Any, directory: Path, revision: st
     step = state.global_step
     if trainer.args.load_best_model_at_end and state.best_global_step:
         step = state.best_global_step  # what the Trainer has put back into the model
-    logged = next((entry for entry in state.log_history if entry.get("step") == step), {})
+    entries = (entry for entry in state.log_history if entry.get("step") == step)
+    logged: dict[str, Any] = next(entries, {})
     tokens = logged.get("num_input_tokens_seen")
     if step == state.global_step:
         tokens = state.num_input_tokens_seen
