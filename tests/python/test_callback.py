@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import run
 from hub_revisions import HubRevisionCallback, RevisionPusher, list_revisions
 from hub_revisions.local_hub import LocalHub
 from own_log import own_messages
@@ -178,7 +179,11 @@ TOKENS_TEMPLATE = "step{step}-tokens{tokens}"
 
 
 def test_revisions_named_by_tokens(
-    hub: LocalHub, where: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    hub: LocalHub,
+    where: dict[str, Any],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     callback = HubRevisionCallback(**where, revision_template=TOKENS_TEMPLATE)
     make_trainer(tmp_path, callback, include_num_input_tokens_seen=True).train()
@@ -189,6 +194,9 @@ def test_revisions_named_by_tokens(
     listed = list_revisions(where["repo_id"], endpoint=hub.endpoint, token=hub.token)
     tokens = {r.revision: r.tokens for r in listed if r.managed}
     assert tokens == {"step1-tokens10": 10, "step2-tokens20": 20}
+    monkeypatch.setenv("HF_TOKEN", hub.token)
+    table = run("list", where["repo_id"], "--endpoint", hub.endpoint).stdout
+    assert table.split()[:4] == ["revision", "commit", "step", "tokens"]
     got = download(hub, where["repo_id"], "step2-tokens20", tmp_path / "got")
     assert "| input tokens seen | 20 |" in (got / "README.md").read_text()
     assert not own_messages(caplog, logging.WARNING)

@@ -27,7 +27,10 @@ def run(options: Namespace) -> None:
         emit_json([_described(revision) for revision in revisions])
         return
     metrics = sorted({name for revision in revisions for name in revision.metrics})
-    numbers = ("step", *metrics, "size")
+    counts = ["step"]
+    if any(revision.tokens is not None for revision in revisions):
+        counts.append("tokens")
+    numbers = (*counts, *metrics, "size")
     show_table(
         [
             *map(Column, ("revision", "commit")),
@@ -38,7 +41,7 @@ def run(options: Namespace) -> None:
             (
                 revision.revision,
                 revision.commit[:10],
-                "" if revision.step is None else str(revision.step),
+                *(_count(getattr(revision, name)) for name in counts),
                 *(_number(revision.metrics.get(name)) for name in metrics),
                 format_bytes(revision.size),
                 revision.promoted,
@@ -53,6 +56,10 @@ def _described(revision: Revision) -> dict[str, Any]:
     derived = {"managed": revision.managed, "pointer_to": revision.pointer_to}
     files = [{**asdict(file), "lfs": file.lfs} for file in revision.files]
     return {**asdict(revision), **derived, "files": files}
+
+
+def _count(value: int | None) -> str:
+    return "" if value is None else str(value)
 
 
 def _number(value: float | None) -> str:
