@@ -170,8 +170,9 @@ Result<PushOutcome> push_local(Repository& repository, const Remote& remote,
                                     /*force=*/1, &expected, kReflogEntry);
   if (code < 0) {
     const Error error = local_error(code, "moving " + request.ref + " of " + local.folder);
-    HUBREV_TRY(const std::vector<RemoteRef> refs, list_local_refs(remote));
-    for (const RemoteRef& other : refs) {
+    const auto refs = list_local_refs(remote);
+    if (!refs.ok()) return error;
+    for (const RemoteRef& other : *refs) {
       if (exclude_each_other(other.name, request.ref)) return name_taken(request.ref, other.name);
     }
     return error;

@@ -102,11 +102,44 @@ bool any_matches(const std::array<std::string_view, kCount>& rules, std::string_
                      [&](std::string_view rule) { return matches(rule, path); });
 }
 
+// A pattern of huggingface_hub's, to which '\\' is a '/', in POSIX's words: brackets know classes
+// and '^' there.
+std::string posix_pattern(std::string_view pattern) {
+  std::string out;
+  const auto append = [&](char c, bool escaped) {
+    if (escaped) out += '\\';
+    out += c == '\\' ? '/' : c;
+  };
+  while (!pattern.empty()) {
+    const char c = pattern.front();
+    pattern.remove_prefix(1);
+    if (c != '[') {
+      append(c, false);
+      continue;
+    }
+    const std::size_t negation = pattern.starts_with('!') ? 1 : 0;
+    const std::size_t end = pattern.find(']', negation + 1);  // one that comes first is a member
+    if (end == std::string_view::npos) {
+      append(c, true);
+      continue;
+    }
+    out += c;
+    if (negation > 0) out += '!';
+    for (const char member : pattern.substr(negation, end - negation)) {
+      append(member, member == '[' || member == '^');
+    }
+    out += ']';
+    pattern.remove_prefix(end + 1);
+  }
+  return out;
+}
+
 // A folder is left out as a whole only where that is sure of all that could be below it.
-bool is_ignored(const std::string& path, std::string pattern) {
-  if (pattern.ends_with('/')) pattern += '*';
-  if (path.ends_with('/') && !pattern.ends_with('*')) return false;
-  return ::fnmatch(pattern.c_str(), path.c_str(), FNM_NOESCAPE) == 0;
+bool is_ignored(const std::string& path, std::string_view pattern) {
+  std::string posix = posix_pattern(pattern);
+  if (posix.ends_with('/')) posix += '*';
+  if (path.ends_with('/') && !posix.ends_with('*')) return false;
+  return ::fnmatch(posix.c_str(), path.c_str(), 0) == 0;
 }
 
 }  // namespace

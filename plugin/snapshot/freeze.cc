@@ -107,6 +107,19 @@ Result<std::vector<FrozenFile>> freeze_files(const Scan& scan, const OpenFolder&
   return frozen;
 }
 
+// `spool` holds the destination. `info` becomes the spool's.
+Result<Scan> scan_for(const std::string& checkpoint, const Selection& selection,
+                      const std::string& spool, struct stat& info) {
+  if (::stat(spool.c_str(), &info) != 0) return destination_error(errno, spool);
+  HUBREV_TRY(Scan scan, scan_checkpoint(checkpoint, selection, FolderId{info.st_dev, info.st_ino}));
+  if (scan.files.empty()) {
+    return refused(checkpoint,
+                   "holds no file to publish; name the folder that the trainer saved, or set "
+                   "'contents' to full, and see 'ignore_patterns'");
+  }
+  return scan;
+}
+
 }  // namespace
 
 std::optional<FileStamp> folder_stamp(const std::string& path) {
@@ -120,14 +133,7 @@ std::optional<FileStamp> folder_stamp(const std::string& path) {
 Result<FreezeOutcome> freeze_checkpoint(const FreezeRequest& request) {
   const std::string parent = std::filesystem::path(request.destination).parent_path().string();
   struct stat spool {};
-  if (::stat(parent.c_str(), &spool) != 0) return destination_error(errno, parent);
-  HUBREV_TRY(Scan scan, scan_checkpoint(request.checkpoint, request.selection,
-                                        FolderId{spool.st_dev, spool.st_ino}));
-  if (scan.files.empty()) {
-    return refused(request.checkpoint,
-                   "holds no file to publish; name the folder that the trainer saved, or set "
-                   "'contents' to full");
-  }
+  HUBREV_TRY(Scan scan, scan_for(request.checkpoint, request.selection, parent, spool));
   HUBREV_TRY(NewFolder destination, NewFolder::create(request.destination));
   Pack pack(pack_path(request.destination));
   HUBREV_TRY(
@@ -136,6 +142,22 @@ Result<FreezeOutcome> freeze_checkpoint(const FreezeRequest& request) {
   destination.keep();
   pack.keep();
   return FreezeOutcome{std::move(frozen), std::move(scan.excluded)};
+}
+
+Result<std::uint64_t> bytes_to_copy(const std::string& checkpoint, const Selection& selection,
+                                    const std::string& spool) {
+  struct stat to {};
+  HUBREV_TRY(const Scan scan, scan_for(checkpoint, selection, spool, to));
+  std::uint64_t bytes = 0;
+  for (const ScannedFile& file : scan.files) {
+    struct stat from {};
+    const int failed = ::fstatat(scan.checkpoint.fd.get(), file.source.c_str(), &from, 0);
+    if (failed != 0) return unreadable(scan.checkpoint.below(file.source), errno);
+    const auto size = static_cast<std::uint64_t>(from.st_size);
+    const bool links = from.st_dev == to.st_dev && size >= kHardLinkFromBytes;
+    if (!links) bytes += size;
+  }
+  return bytes;
 }
 
 }  // namespace hubrev

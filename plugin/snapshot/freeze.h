@@ -44,6 +44,11 @@ struct FreezeOutcome {
 // nothing that this call created is left.
 Result<FreezeOutcome> freeze_checkpoint(const FreezeRequest& request);
 
+// How many bytes that would copy into a folder of `spool`: of all files, or of the small ones where
+// the others can be linked. An estimate. invalid_input as above, before anything is made room for.
+Result<std::uint64_t> bytes_to_copy(const std::string& checkpoint, const Selection& selection,
+                                    const std::string& spool);
+
 // Which folder is at `path`: its inode and modification time; nullopt when there is none.
 std::optional<FileStamp> folder_stamp(const std::string& path);
 

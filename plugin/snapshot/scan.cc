@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -85,11 +86,20 @@ class Scanner {
   }
 
  private:
+  // What a symbolic link leads to.
+  struct Target {
+    std::string source;
+    unsigned char type;  // as in Entry
+  };
+
   Status visit(const Folder& folder, const Entry& entry);
   Result<DirectoryHandle> open(const Folder& folder) const;
   Result<std::vector<Entry>> list(const Folder& folder, const std::string& path);
   Result<unsigned char> look_up_type(const std::string& source) const;
   Result<std::string> follow(const std::string& source) const;
+  Result<Target> look_up(const std::string& link) const;
+  Result<std::optional<Target>> follow_unless_excluded(const std::string& path,
+                                                       const std::string& source) const;
   Status enter(int directory, const std::string& path);
   // Both names count: a link must not smuggle in what its target's name keeps out.
   bool excluded(const std::string& path, const std::string& source) const {
@@ -182,6 +192,25 @@ Result<std::string> Scanner::follow(const std::string& source) const {
   return target.substr(root.size() + 1);
 }
 
+// nullopt where the link stays out, wherever it leads: by its name, or by that of a folder where
+// it leads to none of our files.
+Result<std::optional<Scanner::Target>> Scanner::follow_unless_excluded(
+    const std::string& path, const std::string& source) const {
+  std::optional<Target> none;
+  if (is_excluded(path, selection_)) return none;
+  Result<Target> target = look_up(source);
+  const bool file = target.ok() && target->type == DT_REG;
+  if (!file && is_excluded(path + "/", selection_)) return none;
+  HUBREV_TRY(Target found, std::move(target));
+  return std::optional(std::move(found));
+}
+
+Result<Scanner::Target> Scanner::look_up(const std::string& link) const {
+  HUBREV_TRY(std::string source, follow(link));
+  HUBREV_TRY(const unsigned char type, look_up_type(source));
+  return Target{std::move(source), type};
+}
+
 Status Scanner::visit(const Folder& folder, const Entry& entry) {
   const std::string path = folder.path + entry.name;
   std::string source = folder.source + entry.name;
@@ -190,12 +219,13 @@ Status Scanner::visit(const Folder& folder, const Entry& entry) {
     HUBREV_TRY(type, look_up_type(source));
   }
   if (type == DT_LNK) {
-    if (is_excluded(path, selection_) || is_excluded(path + "/", selection_)) {
-      scan_.excluded.push_back(path);  // wherever it leads
+    HUBREV_TRY(const std::optional<Target> target, follow_unless_excluded(path, source));
+    if (!target) {
+      scan_.excluded.push_back(path);
       return {};
     }
-    HUBREV_TRY(source, follow(source));
-    HUBREV_TRY(type, look_up_type(source));
+    source = target->source;
+    type = target->type;
   }
   const bool is_folder = type == DT_DIR;
   if (const char* slash = is_folder ? "/" : ""; excluded(path + slash, source + slash)) {

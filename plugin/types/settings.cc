@@ -242,15 +242,7 @@ std::chrono::milliseconds seconds(const json& all, const char* key) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(all.at(key).get<double>() * 1000));
 }
 
-}  // namespace
-
-json default_settings() {
-  json all = json::object();
-  for (const auto& [key, rule] : properties().items()) all[key] = rule.at("default");
-  return all;
-}
-
-Status check_settings(const json& partial, std::string_view origin) {
+Status check_values(const json& partial, std::string_view origin) {
   const std::string where = std::string(origin) + ": ";
   if (!partial.is_object()) return config_error(where + "settings must be a JSON object");
   for (const auto& [key, value] : partial.items()) {
@@ -261,15 +253,28 @@ Status check_settings(const json& partial, std::string_view origin) {
     const auto rule = properties().find(key);
     if (rule == properties().end()) return unknown_key(key, properties(), where);
     HUBREV_CHECK(check_value(key, value, *rule, where));
-    if (key != "revision_template") continue;
-    const Status fills = check_revision_template(value.get_ref<const std::string&>());
-    if (!fills.ok()) return with_context(fills.error(), origin);
   }
   return {};
 }
 
+}  // namespace
+
+json default_settings() {
+  json all = json::object();
+  for (const auto& [key, rule] : properties().items()) all[key] = rule.at("default");
+  return all;
+}
+
+Status check_settings(const json& partial, std::string_view origin) {
+  HUBREV_CHECK(check_values(partial, origin));
+  const auto how = partial.find("revision_template");
+  if (how == partial.end()) return {};
+  const Status fills = check_revision_template(how->get_ref<const std::string&>());
+  return fills.ok() ? fills : with_context(fills.error(), origin);
+}
+
 Result<Settings> parse_settings(const json& partial) {
-  HUBREV_CHECK(check_settings(partial, "settings"));
+  HUBREV_CHECK(check_values(partial, "settings"));
   json all = default_settings();
   all.update(partial);
 

@@ -83,9 +83,11 @@ std::string_view settings_schema();
 // Every key with its default value.
 nlohmann::json default_settings();
 // Checks keys, types, ranges and choices of a partial settings object. kConfig names `origin`, the
-// key and the remedy; an unknown key names the nearest known one; a token is refused.
+// key and the remedy; an unknown key names the nearest known one; a token is refused, and a
+// revision_template that cannot be filled.
 Status check_settings(const nlohmann::json& partial, std::string_view origin);
-// The typed form of defaults overlaid with `partial` (checked first).
+// The typed form of defaults overlaid with `partial`, whose values are checked first; a template
+// is not, since revisions that have their names do without it.
 Result<Settings> parse_settings(const nlohmann::json& partial);
 
 // What a revision's name is made from.

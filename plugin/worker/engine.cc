@@ -120,6 +120,11 @@ void Engine::take_up(JobRecord record, bool has_successor) {
   } else if (has_successor || cancel_requested(spool_.root(), record.id)) {
     record.state = has_successor ? JobState::kSuperseded : JobState::kCancelled;
     clean_up({record});
+  } else if (!frozen && record.state == JobState::kConfirming) {
+    // The server had taken it, and a full disk kept its end from being recorded.
+    record.state = JobState::kDone;
+    record.updated_ms = system_clock().unix_ms();
+    save(record);
   } else if (!frozen && record.state != JobState::kSkipped) {
     if (record.state != JobState::kFailed) {
       fail(make_error(ErrorKind::kCorrupt,
@@ -249,7 +254,10 @@ bool Engine::clean_up(std::vector<JobRecord> ended) {
     if (const Status freed = spool_.free_snapshot(record.id); !freed.ok()) {
       log_.write(LogLevel::kWarning, record.revision + ": " + freed.error().message);
     }
-    if (!saved) save(record);  // there may be room for it now
+    if (!saved && !save(record)) {  // now that there may be room for it
+      const std::lock_guard lock(later_mutex_);
+      unsaved_.insert(record.id);
+    }
   }
   return right.has_value();
 }

@@ -54,7 +54,7 @@ class Engine {
   SpoolUse use() const;
   Result<std::uint64_t> room() const;
   Status freeze_with_room(JobRecord& record, const std::string& fingerprint);
-  bool give_way(const JobRecord& record);
+  bool give_way(const JobRecord& record, std::uint64_t wanted);
   Status freeze(JobRecord& record, const std::string& fingerprint, std::uint64_t max_copied_bytes);
   Status freeze_into(const FreezeRequest& request, const std::string& card,
                      JobRecord& record) const;

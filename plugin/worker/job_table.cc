@@ -98,11 +98,12 @@ std::optional<RunningJob> JobTable::take(std::int64_t now_ms) {
   for (const auto& [id, job] : active_) {
     if (job->running || job->record.state != JobState::kQueued) continue;
     if (branch_is_busy_locked(job->branch)) continue;
-    job->running = true;
     job->reason = StopReason::kNone;
     job->stop = std::stop_source();
     job->progress = std::make_shared<Progress>();
-    return RunningJob{job->record, job->progress, job->stop.get_token()};
+    RunningJob taken{job->record, job->progress, job->stop.get_token()};
+    job->running = true;  // last: what memory does not suffice for does not run
+    return taken;
   }
   return std::nullopt;
 }

@@ -1,13 +1,10 @@
 // The part of the engine that runs on the caller's thread when a checkpoint is handed over: the
 // only work that training waits for.
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <utility>
 
-#include "plugin/snapshot/contents.h"
 #include "plugin/snapshot/fingerprint.h"
 #include "plugin/snapshot/freeze.h"
 #include "plugin/spool/budget.h"
@@ -18,33 +15,6 @@ namespace {
 
 // A trainer's card is a page of text; what is larger is not one.
 constexpr std::uint64_t kLargestCard = 1u << 20;
-
-// How many bytes freezing copies: of all files, or of the small ones where the others are linked.
-// An estimate: links, and what cannot be read, count nothing.
-std::uint64_t bytes_to_copy(const std::string& checkpoint, const std::string& spool,
-                            const Selection& selection) {
-  namespace fs = std::filesystem;
-  struct stat from {};
-  struct stat to {};
-  const bool links = ::stat(checkpoint.c_str(), &from) == 0 && ::stat(spool.c_str(), &to) == 0 &&
-                     from.st_dev == to.st_dev;
-  std::uint64_t bytes = 0;
-  std::error_code failed;
-  fs::recursive_directory_iterator entries(checkpoint, failed);
-  for (; !failed && entries != fs::recursive_directory_iterator(); entries.increment(failed)) {
-    std::error_code no_file;
-    const std::string path = entries->path().lexically_relative(checkpoint).string();
-    const bool folder = entries->is_directory(no_file);
-    if (is_excluded(folder ? path + "/" : path, selection)) {
-      if (folder) entries.disable_recursion_pending();
-      continue;
-    }
-    if (folder || !entries->is_regular_file(no_file)) continue;
-    const std::uint64_t size = entries->file_size(no_file);
-    if (!no_file && !(links && size >= kHardLinkFromBytes)) bytes += size;
-  }
-  return bytes;
-}
 
 // `seen` is "" where nobody asks.
 Status check_unchanged(const std::string& checkpoint, const std::string& seen) {
@@ -136,32 +106,42 @@ Status Engine::freeze_with_room(JobRecord& record, const std::string& fingerprin
     Status status =
         room_left.ok() ? freeze(record, fingerprint, *room_left) : Status(room_left.error());
     if (status.ok() || status.error().kind != ErrorKind::kNoSpace) return status;
-    if (!give_way(record)) return status;
+    if (settings_.when_full != WhenFull::kDropOldest &&
+        settings_.when_full != WhenFull::kNewestOnly) {
+      return status;
+    }
+    // Nothing goes for a checkpoint that would be refused.
+    HUBREV_CHECK(check_unchanged(record.directory, fingerprint));
+    HUBREV_TRY(const std::uint64_t wanted,
+               bytes_to_copy(record.directory, settings_.selection, spool_.root()));
+    if (!give_way(record, wanted)) return status;
   }
 }
 
-// Makes room for the record's checkpoint by the setting 'when_full'; false when there is nothing
-// that it lets go, or when all of that would not do: most snapshots are links to checkpoints that
-// are still there. Blocks for the disk: its user prefers the newest checkpoint to a short stop.
-bool Engine::give_way(const JobRecord& record) {
-  const bool all = settings_.when_full == WhenFull::kNewestOnly;
-  if (!all && settings_.when_full != WhenFull::kDropOldest) return false;
+// Makes room for the record's checkpoint, of which so many bytes are copied, by the setting
+// 'when_full'; false when there is nothing that it lets go, or when all of that would not do: most
+// snapshots are links to checkpoints that are still there. Blocks for the disk: its user prefers
+// the newest checkpoint to a short stop.
+bool Engine::give_way(const JobRecord& record, std::uint64_t wanted) {
   if (settings_.mode == Mode::kSpool) refresh();  // what is being pushed by now does not wait
+  const bool all = settings_.when_full == WhenFull::kNewestOnly;
   const bool by_count = settings_.max_pending && jobs_.pending_count() >= *settings_.max_pending;
-  const std::uint64_t missing =
-      missing_bytes(settings_, spool_, use(),
-                    bytes_to_copy(record.directory, spool_.root(), settings_.selection));
+  const std::uint64_t missing = missing_bytes(settings_, spool_, use(), wanted);
   std::uint64_t freed = 0;  // by the end of all that may go
   std::uint64_t freed_by_chosen = 0;
   std::vector<std::string> chosen;
-  for (const JobRecord& waiting : jobs_.waiting()) {
-    if (by_count && waiting.state == JobState::kFailed) continue;  // not counted
-    const std::uint64_t bytes =
-        by_count ? held_bytes(spool_, waiting) : freed_by_its_end(spool_, waiting);
+  std::vector<JobRecord> waiting = jobs_.waiting();
+  // First what this checkpoint replaces anyway.
+  const std::string branch = JobTable::branch_key(record);
+  std::stable_partition(waiting.begin(), waiting.end(),
+                        [&](const JobRecord& job) { return JobTable::branch_key(job) == branch; });
+  for (const JobRecord& job : waiting) {
+    const bool has_place = by_count && job.state != JobState::kFailed;
+    const std::uint64_t bytes = has_place ? held_bytes(spool_, job) : freed_by_its_end(spool_, job);
     freed += bytes;
     const bool enough = !all && !chosen.empty() && (by_count || freed_by_chosen >= missing);
-    if (enough || (!by_count && bytes == 0)) continue;
-    chosen.push_back(waiting.id);
+    if (enough || (by_count ? !has_place : bytes == 0)) continue;
+    chosen.push_back(job.id);
     freed_by_chosen += bytes;
   }
   if (freed < missing) return false;

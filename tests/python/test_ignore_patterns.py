@@ -15,6 +15,8 @@ from tiny_training import write_checkpoint
 
 EXTRA = ("ema.pt", "ema/weights.pt", "ema/deep/er.bin", "notes/log1.txt", "notes/log12.txt", "[x]")
 
+ODD = ("b^c.txt", "^", ":x", "]x", "[x", "alpha")
+
 
 def write(folder: Path) -> list[str]:
     """A checkpoint with more than a revision needs; the names of its files."""
@@ -37,17 +39,39 @@ def write(folder: Path) -> list[str]:
         ["notes/log?.txt", "*.bin"],
         ["[[]x]", "not*there"],
         ["[!a-z]*"],
+        ["[^b]^c.txt", "[^]*"],
+        ["[[:alpha:]]*", "[]x]*", "[x"],
+        ["b[!]]c*", "[a-c][^-a]c*"],
+        ["ema\\*", "\\*"],
     ],
 )
 def test_they_mean_what_huggingface_hub_means(
     where: dict[str, Any], tmp_path: Path, patterns: list[str]
 ) -> None:
     names = write(tmp_path / "checkpoint-1")
+    for name in ODD:
+        (tmp_path / "checkpoint-1" / name).write_bytes(b"odd")
+    names = sorted([*names, *ODD])
     with RevisionPusher(tmp_path, mode="spool", ignore_patterns=patterns, **where) as pusher:
         job = pusher.submit(tmp_path / "checkpoint-1")
         record = json.loads((Path(pusher.spool) / job / "job.json").read_text())
     frozen = sorted(file["path"] for file in record["frozen"])
     assert frozen == sorted(filter_repo_objects(names, ignore_patterns=patterns))
+
+
+def test_what_is_meant_for_a_folder_leaves_a_link_to_a_file(
+    where: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = write_checkpoint(tmp_path / "checkpoint-1", step=1)
+    (folder / "newest").symlink_to("config.json")
+    (folder / "outside").symlink_to(tmp_path)
+    (folder / "nothing").symlink_to("nowhere")
+    patterns = ["newest/", "outside/", "nothing/"]
+    with RevisionPusher(tmp_path, mode="spool", ignore_patterns=patterns, **where) as pusher:
+        record = pusher.record(pusher.submit(folder))
+        frozen = json.loads((Path(pusher.spool) / record.id / "job.json").read_text())["frozen"]
+    assert record.excluded == ("nothing", "outside")
+    assert "newest" in [file["path"] for file in frozen]
 
 
 def test_they_stay_out_of_the_revision(

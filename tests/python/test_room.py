@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from holding_proxy import Answer, HoldingProxy, Request
-from hub_revisions import RevisionPusher
+from hub_revisions import InvalidCheckpointError, RevisionPusher
 from hub_revisions.local_hub import LocalHub
 from huggingface_hub import HfApi
 from tiny_training import branches, write_checkpoint
@@ -124,6 +124,36 @@ def test_older_ones_give_way(
         for record in pusher.status():
             kept = (Path(pusher.spool) / record.id / "files").exists()
             assert kept == (record.state == "queued")
+
+
+@pytest.mark.parametrize("policy", ["drop_oldest", "newest_only"])
+@pytest.mark.parametrize("what", ["a link to nothing", "half of a save", "no folder"])
+def test_nothing_gives_way_to_a_checkpoint_that_is_refused(
+    where: dict[str, Any], tmp_path: Path, policy: str, what: str
+) -> None:
+    refused = tmp_path / "refused"
+    if what != "no folder":
+        write_checkpoint(refused)
+        if what == "half of a save":
+            (refused / "checkpoint-is-incomplete.txt").touch()
+        else:
+            (refused / "link").symlink_to("nothing")
+    with RevisionPusher(tmp_path, mode="spool", max_pending=2, when_full=policy, **where) as pusher:
+        for n in range(2):
+            pusher.submit(write_checkpoint(tmp_path / f"model-{n}"), f"r{n}", metrics={})
+        with pytest.raises(InvalidCheckpointError):
+            pusher.submit(refused, "r2", metrics={})
+        assert states(pusher) == {"r0": "queued", "r1": "queued", "r2": "failed"}
+
+
+def test_what_a_checkpoint_replaces_gives_way_first(where: dict[str, Any], tmp_path: Path) -> None:
+    full = {"mode": "spool", "max_pending": 3, "when_full": "drop_oldest"}
+    with RevisionPusher(tmp_path, **full, **where) as pusher:
+        for n in range(3):
+            pusher.submit(write_checkpoint(tmp_path / f"model-{n}"), f"r{n}", metrics={})
+        pusher.submit(write_checkpoint(tmp_path / "again"), "r1", metrics={})
+        kept = [record.revision for record in pusher.status() if record.state == "queued"]
+        assert kept == ["r0", "r2", "r1"]
 
 
 def test_wait_waits_for_room_and_no_longer_than_it_may(
@@ -291,6 +321,23 @@ def test_a_record_that_did_not_fit_is_written_at_the_end(
         (small_disk / "others").unlink()
     with RevisionPusher(tmp_path, **place, **where) as pusher:
         assert set(states(pusher)) == {"r"}
+
+
+def test_what_the_server_has_is_done_though_its_end_found_no_room(
+    where: dict[str, Any], tmp_path: Path
+) -> None:
+    with RevisionPusher(tmp_path, mode="spool", **where) as pusher:
+        job = pusher.submit(write_checkpoint(tmp_path / "model"), "r", metrics={})
+        folder = Path(pusher.spool) / job
+    # As a kill leaves it: the snapshot had to go, and still there was no room for the record.
+    record = json.loads((folder / "job.json").read_text())
+    (folder / "job.json").write_text(
+        json.dumps(record | {"state": "confirming", "commit": "1" * 40})
+    )
+    shutil.rmtree(folder / "files")
+    with RevisionPusher(tmp_path, **where) as pusher:
+        assert states(pusher) == {"r": "done"}
+    assert json.loads((folder / "job.json").read_text())["state"] == "done"
 
 
 def test_a_backlog_is_pushed_no_faster_than_the_hour_allows(

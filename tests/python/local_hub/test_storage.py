@@ -7,6 +7,7 @@ import http.client
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -156,6 +157,34 @@ def test_an_upload_without_its_repository_is_no_missing_upload(
         with pytest.raises(RepositoryGoneError):
             act()
     assert not (tmp_path / "a.git").exists()
+
+
+def test_a_completion_repeated_beside_itself_finds_the_upload_ended(tmp_path: Path) -> None:
+    (tmp_path / "repository").mkdir()
+    objects = LfsObjects(tmp_path / "repository")
+    parts = [bytes([n]) * (1 << 20) for n in range(40)]
+    whole = b"".join(parts)
+    upload = objects.start_multipart()
+    etags = []
+    for number, part in enumerate(parts, start=1):
+        sink = objects.receive_part(upload, number, len(part))
+        sink.write(part)
+        etags.append(sink.finish())
+
+    def finish(_: int) -> str:
+        try:
+            objects.finish_multipart(upload, oid_of(whole), len(whole), etags)
+        except NoSuchUploadError:
+            return "ended"
+        return "stored"
+
+    with ThreadPoolExecutor(4) as threads:
+        ends = list(threads.map(finish, range(4)))
+    assert set(ends) <= {"stored", "ended"}
+    assert "stored" in ends
+    assert objects.size(oid_of(whole)) == len(whole)
+    with pytest.raises(NoSuchUploadError):
+        objects.receive_part(upload, 1, 1)
 
 
 def test_authorization_on_a_signed_url_is_refused(hub: LocalHub, repo: str) -> None:

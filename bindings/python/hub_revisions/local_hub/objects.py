@@ -137,7 +137,7 @@ class LfsObjects:
     def receive_part(self, upload_id: str, number: int, size: int) -> Sink:
         """Start to write one part. Raises `NoSuchUploadError` when the upload is not open,
         `RepositoryGoneError`, and so does its end."""
-        with self.present():
+        with self.present(), _open(upload_id):
             return _PartSink(self, self._upload(upload_id), number, size)
 
     def finish_multipart(self, upload_id: str, oid: str, size: int, etags: list[str]) -> None:
@@ -146,11 +146,12 @@ class LfsObjects:
         Raises `NoSuchUploadError` when the upload is not open, `WrongContentError` when a part with
         that ETag was not stored or the whole is not the announced object, `RepositoryGoneError`.
         """
-        with self.present():
+        with self.present(), _open(upload_id):
             folder = self._upload(upload_id)
             parts = [folder / f"{number}-{etag}" for number, etag in enumerate(etags, start=1)]
             for part, etag in zip(parts, etags, strict=True):
                 if _ETAG.fullmatch(etag) is None or not part.exists():
+                    self._upload(upload_id)
                     raise WrongContentError(f"no part {part.name} was stored")
             sink = self.receive(oid, size)
             try:
@@ -161,7 +162,10 @@ class LfsObjects:
                 sink.finish()
             finally:
                 sink.discard()
-        shutil.rmtree(folder, ignore_errors=True)
+            # At once, so that a repetition beside this one finds all of the parts or no upload.
+            ended = self.temporary()
+            folder.rename(ended)
+        shutil.rmtree(ended, ignore_errors=True)
 
     def drop_incomplete(self) -> None:
         """Remove what interrupted uploads left; only for when no server runs on this folder."""
@@ -172,6 +176,15 @@ class LfsObjects:
         if _UPLOAD_ID.fullmatch(upload_id) is None or not folder.is_dir():
             raise NoSuchUploadError(upload_id)
         return folder
+
+
+@contextmanager
+def _open(upload_id: str) -> Iterator[None]:
+    """What is not there any more belonged to an upload that has ended meanwhile."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise NoSuchUploadError(upload_id) from error
 
 
 class _ObjectSink:

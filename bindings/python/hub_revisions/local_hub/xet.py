@@ -123,8 +123,10 @@ async def _receive(request: Request, repository: Repository, path: Path) -> None
     temporary = repository.objects.temporary()
     received = 0
     buffer = bytearray()
+    with repository.objects.present():
+        body = temporary.open("wb")
     try:
-        with temporary.open("wb") as file:
+        with body as file:
             async for chunk in request.stream():
                 buffer += chunk
                 received += len(chunk)
