@@ -102,8 +102,8 @@ bool any_matches(const std::array<std::string_view, kCount>& rules, std::string_
                      [&](std::string_view rule) { return matches(rule, path); });
 }
 
-// A pattern of huggingface_hub's, to which '\\' is a '/', in POSIX's words: brackets know classes
-// and '^' there.
+// A pattern of huggingface_hub's in POSIX's words, whose brackets know classes and '^'. To the
+// former a backslash is a slash, in names, too.
 std::string posix_pattern(std::string_view pattern) {
   std::string out;
   const auto append = [&](char c, bool escaped) {
@@ -135,11 +135,13 @@ std::string posix_pattern(std::string_view pattern) {
 }
 
 // A folder is left out as a whole only where that is sure of all that could be below it.
-bool is_ignored(const std::string& path, std::string_view pattern) {
+bool is_ignored(std::string_view path, std::string_view pattern) {
   std::string posix = posix_pattern(pattern);
   if (posix.ends_with('/')) posix += '*';
   if (path.ends_with('/') && !posix.ends_with('*')) return false;
-  return ::fnmatch(posix.c_str(), path.c_str(), 0) == 0;
+  std::string name(path);
+  std::replace(name.begin(), name.end(), '\\', '/');
+  return ::fnmatch(posix.c_str(), name.c_str(), 0) == 0;
 }
 
 }  // namespace
@@ -148,7 +150,7 @@ bool is_excluded(std::string_view path, const Selection& selection) {
   if (any_matches(kNeverAtTop, path)) return true;
   if (selection.contents == Contents::kInference && any_matches(kResumeState, path)) return true;
   for (const std::string& pattern : selection.ignore_patterns) {
-    if (is_ignored(std::string(path), pattern)) return true;
+    if (is_ignored(path, pattern)) return true;
   }
   for (std::string_view rest = path;;) {
     if (any_matches(kNeverNamed, rest)) return true;

@@ -92,7 +92,8 @@ TEST(Contents, PatternsAreThoseOfHuggingfaceHub) {
       {{"*/ema/*"}, {"a/ema/b"}, {"ema/b", "a/"}},
       {{"log?.txt", "[ab].json"}, {"log1.txt", "a.json"}, {"log.txt", "c.json", "log12.txt"}},
       {{"[!a].json"}, {"b.json"}, {"a.json"}},
-      {{"a\\*"}, {"a\\b"}, {"a*", "ab"}},
+      {{"a\\*"}, {"a\\b", "a/b"}, {"a*", "ab"}},
+      {{"a[^b]", "[[:x:]]"}, {"a^", "ab", "x]"}, {"ac", "x", "a[^b]"}},
       {{"a?"}, {"ab"}, {"a/"}},
       {{"", "["}, {"["}, {"a", "a/"}},
   };
