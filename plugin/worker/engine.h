@@ -51,6 +51,7 @@ class Engine {
 
  private:
   // On the caller's thread (submit.cc).
+  Status describe(const Submission& submission, JobRecord& record) const;
   SpoolUse use() const;
   Result<std::uint64_t> room() const;
   Status freeze_with_room(JobRecord& record, const std::string& fingerprint);
@@ -75,10 +76,9 @@ class Engine {
   bool is_stored(const std::string& id);
   bool still_skipped(const std::string& id) const;
 
-  // On the caller's thread.
+  // What others left in the spool, on the caller's thread (earlier.cc).
   void take_up_all(std::vector<JobRecord> records);
   void take_up(JobRecord record, bool has_successor);
-  Status describe(const Submission& submission, JobRecord& record) const;
 
   // On a lane.
   void run_next();
